@@ -18,7 +18,7 @@ import { BulkOutcome, PlacedItems, TrashItems, TrashOutcome } from './files/bulk
 import { changeRoutes } from './files/change-routes.ts'
 import { Change, ChangeList } from './files/change-schemas.ts'
 import { changeFolderRoutes, readFolderRoutes } from './files/folder-routes.ts'
-import { Folder, FolderList, FolderMove } from './files/folder-schemas.ts'
+import { Folder, FolderList, FolderMove, FolderUsage } from './files/folder-schemas.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
 import { changeTrashRoutes, readTrashRoutes } from './files/trash-routes.ts'
 import {
@@ -78,8 +78,8 @@ const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, ClaimSecret, FoundClaim, NewClaim, AccountEvent,
   AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, NewSession, Session,
   ...factorSchemas, ...passkeySchemas,
-  StoredFile, FileList, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderMove, ZipNames, PlacedItems,
-  BulkOutcome, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, TrashItems, TrashOutcome,
+  StoredFile, FileList, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderUsage, FolderMove, ZipNames,
+  PlacedItems, BulkOutcome, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, TrashItems, TrashOutcome,
   Deletion, DeletionList, DeletionContent, DeletionRestore, RestoredFiles, Upload, UploadList,
   ...linkSchemas, ...visitorSchemas, ...linkUploadSchemas, ServiceFacts, Liveness, Readiness
 ]

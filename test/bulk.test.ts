@@ -39,6 +39,13 @@ async function addFiles (
   await runSql(dataDir, `UPDATE accounts SET used_files = used_files + ${count} WHERE id = ${id}`)
 }
 
+/** What was handled and refused, without where the others are. */
+const outcomeOf = ({ json: { placed: _placed, ...rest } }: Answer) => rest
+
+/** Where what was moved or copied is now. */
+const placesOf = ({ json }: Answer): Record<string, string> =>
+  Object.fromEntries(json.placed.map(({ name, newName }: { name: string, newName: string }) => [name, newName]))
+
 /** Sends a request, and does not wait for the response. */
 function begin (port: number, token: string, path: string, json: unknown) {
   const request = httpRequest({ host: '127.0.0.1', port, method: 'POST', path, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, agent: false })
@@ -191,24 +198,26 @@ t.test('files and folders are moved to a folder, which is made, and what is take
   const { put, make, moveAll, names, folders, metadata } = await openAccount()
   for (const name of ['a.txt', 'in/a.txt', 'in/b', 'box/x', 'to/box/y']) await put(name)
   const { json: file } = await metadata('a.txt')
-  t.strictSame((await moveAll(['a.txt', 'in/b', 'in/none'], 'new/place')).json, { done: 2, refused: [{ name: 'in/none', code: 'not_found' }] })
+  t.strictSame(outcomeOf(await moveAll(['a.txt', 'in/b', 'in/none'], 'new/place')), { done: 2, refused: [{ name: 'in/none', code: 'not_found' }] })
   t.match((await metadata('new/place/a.txt')).json, { id: file.id })
-  t.strictSame((await moveAll(['in/a.txt', 'box'], 'to')).json, { done: 1, refused: [{ name: 'box', code: 'name_taken' }] })
+  t.strictSame(outcomeOf(await moveAll(['in/a.txt', 'box'], 'to')), { done: 1, refused: [{ name: 'box', code: 'name_taken' }] })
   await put('a.txt')
-  t.strictSame((await moveAll(['a.txt', 'box'], 'to', { rename: true })).json, { done: 2, refused: [] })
+  const renamed = await moveAll(['a.txt', 'box'], 'to', { rename: true })
+  t.strictSame(outcomeOf(renamed), { done: 2, refused: [] })
+  t.strictSame(placesOf(renamed), { 'a.txt': 'to/a (2).txt', box: 'to/box (2)' })
   t.strictSame((await names()).sort(), ['new/place/a.txt', 'new/place/b', 'to/a (2).txt', 'to/a.txt', 'to/box (2)/x', 'to/box/y'])
-  t.strictSame((await moveAll(['to/a.txt', 'to/box', 'to'], 'to')).json, { done: 0, refused: [{ name: 'to', code: 'folder_into_itself' }] })
-  t.strictSame((await moveAll(['to/a.txt', 'to/box'], 'to', { rename: true })).json, { done: 2, refused: [] }, 'where they are')
+  t.strictSame(outcomeOf(await moveAll(['to/a.txt', 'to/box', 'to'], 'to')), { done: 0, refused: [{ name: 'to', code: 'folder_into_itself' }] })
+  t.strictSame(outcomeOf(await moveAll(['to/a.txt', 'to/box'], 'to', { rename: true })), { done: 2, refused: [] }, 'where they are')
   t.strictSame((await moveAll([{ name: 'to/a.txt', id: 'other' }, { name: 'to/box', id: 'other' }], '/')).json.refused.map(({ code }: { code: string }) => code), ['precondition_failed', 'precondition_failed'])
-  t.strictSame((await moveAll(['to/a.txt', 'to/box'], '')).json, { done: 2, refused: [] }, 'the root')
+  t.strictSame(outcomeOf(await moveAll(['to/a.txt', 'to/box'], '')), { done: 2, refused: [] }, 'the root')
   t.strictSame((await folders()).sort(), ['box', 'in', 'new', 'to'])
   for (const rename of [true, false]) {
     const { json } = await moveAll(['box', 'to/a (2).txt'], 'a.txt/below', { rename })
-    t.strictSame(json, { done: 0, refused: ['box', 'to/a (2).txt'].map(name => ({ name, code: rename ? 'not_found' : 'name_taken' })) }, 'a file is no folder')
+    t.strictSame(json, { done: 0, placed: [], refused: ['box', 'to/a (2).txt'].map(name => ({ name, code: rename ? 'not_found' : 'name_taken' })) }, 'a file is no folder')
   }
   for (const name of ['same/1/x', 'same/2/x', 'same/3/x']) await put(name)
   await make('all')
-  t.strictSame((await moveAll(['same/1/x', 'same/2/x', 'same/3/x'], 'all', { rename: true })).json, { done: 3, refused: [] })
+  t.strictSame(outcomeOf(await moveAll(['same/1/x', 'same/2/x', 'same/3/x'], 'all', { rename: true })), { done: 3, refused: [] })
   t.strictSame((await names({ folder: 'all' })).sort(), ['all/x', 'all/x (2)', 'all/x (3)'])
 })
 
@@ -216,17 +225,19 @@ t.test('files and folders are copied with all that is in them, also beside thems
   const { put, make, copyAll, names, folders, get, usage } = await openAccount()
   for (const name of ['a.txt', 'box/x', 'box/in/y']) await put(name)
   await make('box/empty')
-  t.strictSame((await copyAll(['a.txt', 'box', 'box/x'], 'to')).json, { done: 2, refused: [] })
+  t.strictSame(outcomeOf(await copyAll(['a.txt', 'box', 'box/x'], 'to')), { done: 2, refused: [] })
   t.strictSame((await names()).filter(name => name.startsWith('to/')).sort(), ['to/a.txt', 'to/box/in/y', 'to/box/x'])
   t.strictSame(await folders('to/box'), ['to/box/empty', 'to/box/in'])
   t.equal((await get('to/box/in/y')).text, 'box/in/y')
-  t.strictSame((await copyAll(['a.txt', 'box'], '')).json, { done: 0, refused: ['a.txt', 'box'].map(name => ({ name, code: 'name_taken' })) })
+  t.strictSame(outcomeOf(await copyAll(['a.txt', 'box'], '')), { done: 0, refused: ['a.txt', 'box'].map(name => ({ name, code: 'name_taken' })) })
   for (const count of [2, 3]) {
-    t.strictSame((await copyAll(['a.txt', 'box'], '', { rename: true })).json, { done: 2, refused: [] })
+    const copied = await copyAll(['a.txt', 'box'], '', { rename: true })
+    t.strictSame(outcomeOf(copied), { done: 2, refused: [] })
+    t.strictSame(placesOf(copied), { 'a.txt': `a (${count}).txt`, box: `box (${count})` })
     t.equal((await get(`box (${count})/in/y`)).text, 'box/in/y')
     t.equal((await get(`a (${count}).txt`)).text, 'a.txt')
   }
-  for (const folder of ['box', 'box/in']) t.strictSame((await copyAll(['box', 'none', { name: 'a.txt', id: 'other' }], folder)).json, { done: 0, refused: [{ name: 'box', code: 'folder_into_itself' }, { name: 'none', code: 'not_found' }, { name: 'a.txt', code: 'precondition_failed' }] })
+  for (const folder of ['box', 'box/in']) t.strictSame(outcomeOf(await copyAll(['box', 'none', { name: 'a.txt', id: 'other' }], folder)), { done: 0, refused: [{ name: 'box', code: 'folder_into_itself' }, { name: 'none', code: 'not_found' }, { name: 'a.txt', code: 'precondition_failed' }] })
   t.match(await usage(), { files: 12, keptBytes: 0 })
 })
 
@@ -238,9 +249,11 @@ t.test('a copy that does not fit, whose name is not allowed, or whose source is 
   await truncate(await blobPath(dataDir, '2.txt', id), 1)
   await setQuotas({ id, dataDir }, { files: 11 })
   const { json } = await copyAll(['a.exe', 'box', 'damaged.txt'], 'to')
-  t.strictSame(json, { done: 0, refused: [{ name: 'a.exe', code: 'extension_not_allowed' }, { name: 'box', code: 'quota_exceeded' }, { name: 'damaged.txt', code: 'file_damaged' }] })
+  t.strictSame(json, { done: 0, placed: [], refused: [{ name: 'a.exe', code: 'extension_not_allowed' }, { name: 'box', code: 'quota_exceeded' }, { name: 'damaged.txt', code: 'file_damaged' }] })
   await setQuotas({ id, dataDir }, {})
-  t.ok((await copyAll(['hurt', 'box'], 'to')).json.refused.every(({ code }: { code: string }) => code === 'file_damaged'))
+  const hurt = await copyAll(['hurt', 'box'], 'to')
+  t.ok(hurt.json.refused.every(({ code }: { code: string }) => code === 'file_damaged'))
+  t.equal(placesOf(hurt).hurt, 'to/hurt', 'what was begun')
   t.ok((await names()).includes('to/hurt/1.txt'), 'what was copied before stays')
   t.equal((await account.usage()).files, (await names()).length)
 })

@@ -68,7 +68,16 @@ const results = {
   }), { maxItems: MAX_NAMES, description: 'Those that were refused, by the names in the request.' })
 }
 
-export const BulkOutcome = SharedObject('BulkOutcome', 'What was moved or copied.', results)
+export const BulkOutcome = SharedObject('BulkOutcome', 'What was moved or copied.', {
+  ...results,
+  placed: Type.Array(ExactObject('A file or folder that was moved or copied.', {
+    name: ItemName,
+    newName: { ...ItemName, description: 'The name that it, or its copy, has got.', examples: ['archive/2026'] }
+  }), {
+    maxItems: MAX_NAMES,
+    description: 'Where they are now, by the names in the request. A copy that was begun is there as well.'
+  })
+})
 
 export const TrashOutcome = SharedObject('TrashOutcome', 'What was moved to the trash.', {
   deletedWith: Type.String({

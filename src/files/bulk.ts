@@ -1,11 +1,11 @@
 import { createBlobId } from '../blobs/blob-writer.ts'
 import { ancestorsOf, joinPath, splitPath } from '../metadata/paths.ts'
-import type { AccountRecord, FileRecord, FolderRecord } from '../metadata/records.ts'
+import type { AccountRecord } from '../metadata/records.ts'
 import { codeAmong, ifNot, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { DELETION_BATCH } from './folders.ts'
 import { fileName, findName } from './names.ts'
-import { FOLDERS_AT_ONCE, LOOKUP_BATCH, PAGE, pagesOf, partsOf } from './pages.ts'
+import { LOOKUP_BATCH, pagesBelow, partsOf } from './pages.ts'
 import { commonFolder } from './zips.ts'
 
 /** Files and folders that are moved at once: on SQLite, they share a commit. */
@@ -26,6 +26,11 @@ interface Item extends BulkItem { readonly requestedName: string }
 interface RefusedItem { readonly name: string, readonly code: typeof bulkRefusals[number] }
 
 export interface BulkResult { readonly done: number, readonly refused: RefusedItem[] }
+
+/** A file or folder by the name in the request, and the name that it or its copy has got. */
+interface PlacedItem { readonly name: string, readonly newName: string }
+
+export type PlacedResult = BulkResult & { readonly placed: PlacedItem[] }
 
 /** Where files and folders go under their last segments. `renames`: one that is taken gets a number. */
 export interface BulkTarget { readonly folder: string, readonly renames: boolean }
@@ -55,15 +60,15 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
     return await ifNot('not_found', files.get(ownerId, name)) !== undefined
   }
 
-  /** Runs an act with the path that something gets in the folder. @throws name_taken. */
+  /** Runs an act with the path that something gets in the folder, and returns that too. @throws name_taken. */
   async function place<T> (
     ownerId: number, name: string, { folder, renames }: BulkTarget, act: (path: string) => Promise<T>
-  ): Promise<T> {
+  ): Promise<{ path: string, result: T }> {
     const wanted = joinPath(folder, splitPath(name).name)
     let path = wanted
     for (;;) {
-      const done = await ifNot('name_taken', act(path).then(result => ({ result })))
-      if (done !== undefined) return done.result
+      const done = await ifNot('name_taken', act(path).then(result => ({ path, result })))
+      if (done !== undefined) return done
       const free = renames ? await metadata.files.findFree(ownerId, wanted) : path
       // Also if it was free all along: then the folder can't be made.
       if (free === path) throw new Problem('name_taken')
@@ -83,13 +88,8 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
       open.push(...ids)
       count += some.length - ids.length
     }
-    for (let done = 0; done < open.length;) {
-      const of = { folderIds: open.slice(done, done + FOLDERS_AT_ONCE), limit: PAGE }
-      done += of.folderIds.length
-      const filesOf = pagesOf<FileRecord>(after => metadata.files.listIn(ownerId, { ...of, after }))
-      for await (const { length } of filesOf) count += length
-      const foldersOf = pagesOf<FolderRecord>(after => metadata.folders.listIn(ownerId, { ...of, after }))
-      for await (const page of foldersOf) open.push(...page.map(({ id }) => id))
+    for await (const page of pagesBelow(metadata, ownerId, open)) {
+      count += 'files' in page ? page.files.length : page.folders.length
     }
     return Math.max(count + open.length - free, 0)
   }
@@ -131,13 +131,17 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
     },
 
     /** Moves files and folders to a folder. @throws stopping. */
-    async move (owner: AccountRecord, items: readonly BulkItem[], target: BulkTarget): Promise<BulkResult> {
-      return run(await itemsOf(items), MOVE_BATCH, some => tryEach(some, async ({ name, id }) => {
-        const isOfFile = await isFile(owner.id, name)
-        await place<unknown>(owner.id, name, target, path => isOfFile
-          ? files.rename(owner, name, path, { id })
-          : folders.move(owner, name, path, { id }))
-      }))
+    async move (owner: AccountRecord, items: readonly BulkItem[], target: BulkTarget): Promise<PlacedResult> {
+      const placed: PlacedItem[] = []
+      const result = await run(await itemsOf(items), MOVE_BATCH, some =>
+        tryEach(some, async ({ requestedName, name, id }) => {
+          const isOfFile = await isFile(owner.id, name)
+          const { path } = await place<unknown>(owner.id, name, target, path => isOfFile
+            ? files.rename(owner, name, path, { id })
+            : folders.move(owner, name, path, { id }))
+          placed.push({ name: requestedName, newName: path })
+        }))
+      return { ...result, placed }
     },
 
     /**
@@ -146,18 +150,22 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
      */
     async copy (
       owner: AccountRecord, items: readonly BulkItem[], target: BulkTarget, signal: AbortSignal
-    ): Promise<BulkResult> {
-      return run(await itemsOf(items), 1, some => tryEach(some, async ({ name, id }) => {
+    ): Promise<PlacedResult> {
+      const placed: PlacedItem[] = []
+      const result = await run(await itemsOf(items), 1, some => tryEach(some, async ({ requestedName, name, id }) => {
         signal.throwIfAborted()
         if (await isFile(owner.id, name)) {
-          await place(owner.id, name, target, path => copies.copyFile(owner, name, path, { id }))
+          const { path } = await place(owner.id, name, target, path => copies.copyFile(owner, name, path, { id }))
+          placed.push({ name: requestedName, newName: path })
           return
         }
         if (`${target.folder}/`.startsWith(`${name}/`)) throw new Problem('folder_into_itself')
-        const failure = await place(owner.id, name, target, path =>
+        const { path, result: failure } = await place(owner.id, name, target, path =>
           copies.copyFolder(owner, name, path, { id, isDeep: true, signal }))
+        placed.push({ name: requestedName, newName: path })
         if (failure !== undefined) throw failure.error
       }))
+      return { ...result, placed }
     }
   }
 }

@@ -6,13 +6,16 @@ import { preconditionOf } from '../metadata/preconditions.ts'
 import { invalidField } from '../problems.ts'
 import type { Listing } from './cursor.ts'
 import {
-  deleteFolder, FOLDER_PATH, folderLinks, folderOf, FOLDERS_PATH, getFolder, listFolders, moveFolder, putFolder
+  deleteFolder, FOLDER_PATH, FOLDER_USAGE_PATH, folderLinks, folderOf, FOLDERS_PATH, getFolder, getFolderUsage,
+  listFolders, moveFolder, putFolder
 } from './folder-schemas.ts'
 import { breakFolderLock, FOLDER_LOCK_PATH } from './lock-schemas.ts'
 import { folderOrRoot, folderPath, getName } from './names.ts'
 
 /** Operations that read folders. */
-export const readFolderRoutes: Routes = async (app, { folders, metadata, cursors, links, ids }) => {
+export const readFolderRoutes: Routes = async (app, services) => {
+  const { folders, metadata, cursors, links, ids, connections, limitCounts } = services
+
   app.get(FOLDERS_PATH, {
     links: { 200: nextPageOf('listFolders', { folder: '$request.query.folder', all: '$request.query.all' }) },
     schema: listFolders
@@ -40,6 +43,12 @@ export const readFolderRoutes: Routes = async (app, { folders, metadata, cursors
     const folder = await folders.get(callerOf(request).account.id, request.params.name)
     return folderOf(folder, request.raw, { links, ids })
   })
+
+  app.get(FOLDER_USAGE_PATH, {
+    onRequest: limitCounts,
+    schema: getFolderUsage
+  }, async (request, { raw }) =>
+    folders.usage(callerOf(request).account.id, request.params.name, connections.signalOf(request.raw, raw)))
 }
 
 /** Operations that create, move and delete folders, and break their locks. */

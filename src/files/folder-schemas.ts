@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { dateOf, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
+import { Count, dateOf, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
 import type { FolderRecord } from '../metadata/records.ts'
 import { operationLinks } from '../openapi/operation.ts'
@@ -14,6 +14,7 @@ import {
 /** The paths of folders. */
 export const FOLDERS_PATH = '/api/folders'
 export const FOLDER_PATH = `${FOLDERS_PATH}/:name`
+export const FOLDER_USAGE_PATH = `${FOLDER_PATH}/usage`
 
 export const Folder = SharedObject('Folder', 'A folder.', {
   id: StoredId('Id of the folder. It stays the same when the folder is renamed or moved. No other folder ever has ' +
@@ -41,6 +42,12 @@ export const Folder = SharedObject('Folder', 'A folder.', {
 export const FolderList = SharedObject('FolderList', 'A page of folders.', {
   folders: Type.Array(Type.Ref(Folder), { maxItems: 1000, description: 'The folders on this page.' }),
   next: NextCursor
+})
+
+export const FolderUsage = SharedObject('FolderUsage', 'What is in a folder and below it.', {
+  files: Count('Number of files.', 3),
+  folders: Count('Number of folders, without the folder itself.', 1),
+  bytes: Count('Total size of the files, in bytes, without their versions.', 52417)
 })
 
 export const FolderMove = SharedObject('FolderMove', 'A new path of a folder.', {
@@ -105,6 +112,21 @@ export const getFolder = {
   response: {
     200: answer(Folder, 'The folder.'),
     ...problems(['not_found'])
+  }
+}
+
+export const getFolderUsage = {
+  operationId: 'getFolderUsage',
+  summary: 'Get the size of a folder',
+  description: 'Counts the files and folders in a folder and below it, and the bytes of the files. Of a large folder ' +
+    'this takes a while: what changes meanwhile may be counted or not. An account counts one folder at a time, and ' +
+    'all together 16; a quarter of them are for one client address, or IPv6 /56. `GET /api/account` has the usage of ' +
+    'the whole account.',
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders/reports/usage',
+  params: FolderParams,
+  response: {
+    200: answer(FolderUsage, 'What is in the folder.'),
+    ...problems(['not_found', 'too_many_requests'])
   }
 }
 

@@ -10,7 +10,7 @@ export const PAGE = 200
 export const LOOKUP_BATCH = 50
 
 /** Folders whose content is read by one query. */
-export const FOLDERS_AT_ONCE = 200
+const FOLDERS_AT_ONCE = 200
 
 /** Yields pages; `list` reads the page after an entry. Yields to the event loop before each page. */
 export async function * pagesOf<Entry> (list: (after: Entry | undefined) => Promise<Entry[]>): AsyncGenerator<Entry[]> {
@@ -28,6 +28,33 @@ export async function * partsOf<T> (list: readonly T[], size: number): AsyncGene
   for (let index = 0; index < list.length; index += size) {
     await setImmediate()
     yield list.slice(index, index + size)
+  }
+}
+
+/** Files or folders that are directly in one of some folders. */
+type Members = { readonly files: FileRecord[] } | { readonly folders: FolderRecord[] }
+
+/** All that is in folders and below, some at a time: a folder comes before what is in it, and only once. */
+export async function * pagesBelow (
+  { files, folders }: Metadata, ownerId: number, folderIds: readonly number[]
+): AsyncGenerator<Members> {
+  // A folder that is moved meanwhile could be found again.
+  const known = new Set(folderIds)
+  const open = [...folderIds]
+  for (let done = 0; done < open.length;) {
+    const within = { folderIds: open.slice(done, done + FOLDERS_AT_ONCE), limit: PAGE }
+    done += within.folderIds.length
+    for await (const page of pagesOf<FileRecord>(after => files.listIn(ownerId, { ...within, after }))) {
+      yield { files: page }
+    }
+    for await (const page of pagesOf<FolderRecord>(after => folders.listIn(ownerId, { ...within, after }))) {
+      const found = page.filter(({ id }) => !known.has(id))
+      for (const { id } of found) {
+        known.add(id)
+        open.push(id)
+      }
+      yield { folders: found }
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { fileName, getName } from './names.ts'
-import { FOLDERS_AT_ONCE, LOOKUP_BATCH, PAGE, pagesOf, partsOf } from './pages.ts'
+import { LOOKUP_BATCH, pagesBelow, partsOf } from './pages.ts'
 import { zip, ZipLength, type ZipEntry } from './zip.ts'
 import { ZipNames } from './zip-names.ts'
 
@@ -20,7 +20,7 @@ interface StoredEntry extends ZipEntry { readonly blobId: string, readonly sha25
 /** A folder of the zip, by its path there. */
 interface ZipFolder { readonly path: string, readonly names: ZipNames }
 
-/** A folder whose content is still to be added. */
+/** A folder whose content is still to be added, by its id. */
 interface OpenFolder { readonly id: number, readonly place: ZipFolder }
 
 /** What was asked for by its name. */
@@ -126,24 +126,17 @@ class ZipEntries {
     return { id, place: { path: place.path + name, names: new ZipNames() } }
   }
 
-  /** Adds all that is in folders. `open` gets the folders that are found. */
-  async addContent (open: OpenFolder[]): Promise<void> {
-    for (let done = 0; done < open.length;) {
-      const some = open.slice(done, done + FOLDERS_AT_ONCE)
-      done += some.length
-      await this.#addMembers(new Map(some.map(({ id, place }) => [id, place])), open)
-    }
-  }
-
-  async #addMembers (places: ReadonlyMap<number, ZipFolder>, open: OpenFolder[]): Promise<void> {
-    const { files, folders } = this.#metadata
-    const { ownerId } = this.#request
-    const of = { folderIds: Array.from(places.keys()), limit: PAGE }
-    for await (const page of pagesOf<FileRecord>(after => files.listIn(ownerId, { ...of, after }))) {
-      for (const file of page) this.addFile(file, places.get(file.folderId) as ZipFolder)
-    }
-    for await (const page of pagesOf<FolderRecord>(after => folders.listIn(ownerId, { ...of, after }))) {
-      for (const folder of page) open.push(this.addFolder(folder, places.get(folder.parentId) as ZipFolder))
+  /** Adds all that is in folders. */
+  async addContent (open: readonly OpenFolder[]): Promise<void> {
+    const places = new Map(open.map(({ id, place }) => [id, place]))
+    for await (const page of pagesBelow(this.#metadata, this.#request.ownerId, Array.from(places.keys()))) {
+      if ('files' in page) for (const file of page.files) this.addFile(file, places.get(file.folderId) as ZipFolder)
+      else {
+        for (const folder of page.folders) {
+          const { id, place } = this.addFolder(folder, places.get(folder.parentId) as ZipFolder)
+          places.set(id, place)
+        }
+      }
     }
   }
 

@@ -21,6 +21,10 @@ const MAX_ZIPS = 16
 /** Of all visitors: the rest stays for accounts. */
 const MAX_SHARED_ZIPS = 8
 
+/** Counts of the content of folders, of one account and of all: each reads many pages. */
+const MAX_COUNTS_PER_ACCOUNT = 1
+const MAX_COUNTS = 16
+
 /** Each takes a step at a time. */
 const MAX_ACTS_PER_ACCOUNT = 2
 
@@ -66,8 +70,9 @@ interface WaitingRequest {
 }
 
 /**
- * The limits for accounts, for visitors, and for zips of both, which share those of networks; for acts on many files;
- * and for listings of the drive, which wait a while, unless their client leaves or the server stops.
+ * The limits for accounts, for visitors, and for zips of both, which share those of networks; for counts of folders;
+ * for acts on many files; and for listings of the drive, which wait a while, unless their client leaves or the server
+ * stops.
  */
 export function createTransferLimits (connections: Connections) {
   const inProgress = new Map<string, number>()
@@ -146,6 +151,7 @@ export function createTransferLimits (connections: Connections) {
   const zipsOfLink = ofLink(MAX_ZIPS_PER_HOLDER, 'zips')
   const sharedZips = ofAll(MAX_SHARED_ZIPS, 'zips by links')
   const listings = ofAll(MAX_LISTINGS, 'listings')
+  const counts = asRequests(ofAll(MAX_COUNTS, COUNTS))
   const acts = ofAccount(MAX_ACTS_PER_ACCOUNT, 'acts on many files')
   return {
     /** Counts a request as long as its act lasts, also if the client leaves. */
@@ -161,11 +167,13 @@ export function createTransferLimits (connections: Connections) {
       shareOf(zipsOfLink), zipsOfLink, shareOf(sharedZips), sharedZips, shareOf(zips), zips, shareOf(visits), visits,
       ofNetwork
     ),
+    limitCounts: limitBy(asRequests(ofAccount(MAX_COUNTS_PER_ACCOUNT, COUNTS)), shareOf(counts), counts),
     limitListings: queueBy(ofAccount(MAX_LISTINGS_PER_ACCOUNT, 'listings'), shareOf(listings), listings)
   }
 }
 
 const TRANSFERS = 'uploads and downloads'
+const COUNTS = 'counts of folders'
 
 /** What the household of a client may have of a limit that all share. */
 function shareOf (holderOf: HolderOf): HolderOf {
@@ -175,6 +183,9 @@ function shareOf (holderOf: HolderOf): HolderOf {
     return { ...all, key, subject: 'A client address, or an IPv6 /56,', limit: Math.ceil(all.limit / SITES) }
   }
 }
+
+/** What is limited, but no transfer of bytes. */
+const asRequests = (holderOf: HolderOf): HolderOf => request => ({ ...holderOf(request), code: 'too_many_requests' })
 
 const ofAll = (limit: number, what: string): HolderOf => () => ({ key: what, subject: 'The server', limit, what })
 

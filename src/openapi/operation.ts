@@ -40,7 +40,7 @@ export const tags = {
   },
   Folders: {
     description: 'List, create, move and delete folders.',
-    paths: ['/api/folders', '/api/folders/{name}', '/api/folders/{name}/lock']
+    paths: ['/api/folders', '/api/folders/{name}', '/api/folders/{name}/usage', '/api/folders/{name}/lock']
   },
   'Versions and trash': {
     description: 'Former contents of files, and deleted files: list, restore, delete for good.',

@@ -2,12 +2,15 @@ import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { focusMain } from './focus.ts'
 import { IconButton } from './icon-button.tsx'
+import { listen } from './listen.ts'
+import { isBusy } from './shortcuts.tsx'
 import { texts } from './texts.ts'
 
 interface Notice {
   readonly text: string
-  /** Such as undo. */
   readonly action?: { readonly label: string, readonly run: () => void }
+  /** Offered as a button and by Ctrl+Z. */
+  readonly undo?: () => void
 }
 
 /** A notice without an action disappears after this time. */
@@ -27,9 +30,10 @@ export function dismiss (): void {
 
 /** The place of the notice. */
 export function Notices () {
-  const { text, action } = notice.value ?? {}
+  const { text, undo, action = undo && { label: texts.files.undo, run: undo } } = notice.value ?? {}
   const before = useRef<EventTarget | null>(null)
   useExpiry()
+  useEffect(() => listen({ keydown: press }), [])
   const leave = (event: Event) => {
     if (event.currentTarget === document.activeElement) returnFocus(before.current)
     dismiss()
@@ -51,6 +55,17 @@ export function Notices () {
   )
 }
 
+/** Ctrl+Z undoes the last act, as long as its notice is shown. In fields and dialogs it belongs to them. */
+function press (event: KeyboardEvent): void {
+  const { key, ctrlKey, metaKey, altKey, shiftKey, target, repeat, defaultPrevented } = event
+  const isUndo = (ctrlKey || metaKey) && !altKey && !shiftKey && key.toLowerCase() === 'z'
+  const undo = notice.peek()?.undo
+  if (!isUndo || undo === undefined || repeat || defaultPrevented || isBusy(target)) return
+  event.preventDefault()
+  dismiss()
+  undo()
+}
+
 /** A notice that is being read or used stays. */
 function dismissUnused (): void {
   if (document.querySelector('.notice:is(:hover, :focus-within)') === null) dismiss()
@@ -58,7 +73,7 @@ function dismissUnused (): void {
 
 function useExpiry (): void {
   useEffect(() => {
-    if (notice.value === undefined || notice.value.action !== undefined) return
+    if (notice.value === undefined || (notice.value.action ?? notice.value.undo) !== undefined) return
     const timer = setTimeout(dismissUnused, SHOWN_MILLISECONDS)
     return () => clearTimeout(timer)
   }, [notice.value])

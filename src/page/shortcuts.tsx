@@ -12,7 +12,7 @@ const KEY = `shortcuts ${folder.pathname}`
 const OFF = 'off'
 
 /** What uses the keys itself. */
-const KEY_USERS = 'input, textarea, select, [contenteditable], [role="menu"]'
+const KEY_USERS = 'input:not([type=checkbox]), textarea, select, [contenteditable], [role="menu"]'
 
 /** Whether the dialog is open. */
 const isOpen = signal(false)
@@ -66,7 +66,7 @@ function press (event: KeyboardEvent): void {
 }
 
 /** Whether keys belong to what has the focus: a field, a dialog or a menu. */
-function isBusy (target: EventTarget | null): boolean {
+export function isBusy (target: EventTarget | null): boolean {
   const isField = target instanceof Element && target.closest(KEY_USERS) !== null
   return isField || document.querySelector('dialog[open]') !== null
 }

@@ -89,6 +89,8 @@ export const texts = {
     copySubmit: 'Make the copy',
     copied: (name: string) => `Copied to ${visibleName(name)}`,
     renamed: (name: string) => `Renamed to ${visibleName(name)}`,
+    slash: 'A name can’t have a slash (/): it separates folders. To change the folder, choose “Move”.',
+    notUndone: (why: string) => `Not undone: ${why}`,
     deleted: (name: string) => `Moved to the trash: ${visibleName(name)}`,
     deletedForGood: (name: string) => `Deleted for good: ${visibleName(name)}`,
     removed: (name: string) => `Deleted: ${visibleName(name)}`,
@@ -112,6 +114,7 @@ export const texts = {
       replaced: 'Replaced',
       sha256: 'SHA-256'
     },
+    more: 'More',
     downloadFailed: (name: string) => `Download failed: ${visibleName(name)}`,
     notCopied: 'The browser does not allow copying.',
     versionsOf: (name: string) => `Versions of ${visibleName(name)}`,
@@ -200,8 +203,10 @@ export const texts = {
     missingHint: 'It may have been renamed, moved or deleted.',
     goUp: 'Go up to',
     move: 'Move',
-    moveTitle: (name: string) => `Move ${visibleName(name)}`,
-    moveHere: 'Move here',
+    acts: {
+      move: { title: (name: string) => `Move ${visibleName(name)}`, submit: 'Move here' },
+      copy: { title: (name: string) => `Copy ${visibleName(name)}`, submit: 'Copy here' }
+    },
     noneInside: 'No other folders in here.',
     moved: (name: string, folder: string) =>
       `Moved to ${folder === '' ? 'Files' : visibleName(folder)}: ${visibleName(name)}`,
@@ -211,6 +216,18 @@ export const texts = {
     deleted: (name: string) => `Moved to the trash with its contents: ${visibleName(name)}`,
     restored: (count: string) => count === '1' ? '1 file restored.' : `${count} files restored.`,
     kept: (count: string) => `${count} could not be restored and stayed in the trash.`
+  },
+  details: {
+    show: 'Details',
+    titleOf: (name: string) => `Details of ${visibleName(name)}`,
+    folder: 'Folder',
+    contents: 'Contents',
+    counting: 'Counting…',
+    countAgain: 'Count again',
+    versions: 'Older versions',
+    showVersions: 'Versions',
+    links: 'Links',
+    none: 'None'
   },
   uploads: {
     title: 'Uploads',
@@ -307,7 +324,15 @@ export const texts = {
     use: 'Use the shortcuts / and ?',
     useHint: 'Turn them off if you control this device by voice.',
     groups: [
-      { name: 'Anywhere', keys: [['/', 'Search'], ['?', 'Show this list'], ['Escape', 'Close or cancel']] },
+      {
+        name: 'Anywhere',
+        keys: [
+          ['/', 'Search'],
+          ['?', 'Show this list'],
+          ['Ctrl+Z', 'Undo the last act, while its message is shown'],
+          ['Escape', 'Close or cancel']
+        ]
+      },
       {
         name: 'In the list of files',
         keys: [
@@ -318,6 +343,7 @@ export const texts = {
           ['A–Z', 'Move to a name that begins with what you type'],
           ['Enter', 'Open'],
           ['F2', 'Rename'],
+          ['Menu Shift+F10', 'Open the menu'],
           ['Delete', 'Move to the trash']
         ]
       },
@@ -488,11 +514,6 @@ export const texts = {
     profile: 'Profile',
     username: 'Username',
     since: 'Member since',
-    files: 'Files and folders',
-    storage: 'Storage used',
-    kept: 'Versions and trash',
-    uploading: 'Unfinished uploads',
-    of: (used: string, quota: string | undefined) => quota === undefined ? used : `${used} of ${quota}`,
     password: 'Password',
     passwordHint: 'A new password ends all other sessions and all personal access tokens. You stay signed in here.',
     currentPassword: 'Current password',

@@ -1,5 +1,6 @@
 // The stories of files and folders in the page, in one browser. Each has a context and an account of its own.
 
+import './page/acts.ts'
 import './page/files.ts'
 import './page/folders.ts'
 import './page/grid.ts'

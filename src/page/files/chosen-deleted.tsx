@@ -23,8 +23,8 @@ export function deleteChosenForGood (): void {
 export function ChosenDeleted () {
   const chosen = chosenDeleted.entries.value
   const acts = [
-    { label: texts.files.restore, icon: 'restore', run: () => { void restoreAll(chosen) } },
-    { label: texts.files.deleteForGood, icon: 'trash', isDanger: true, run: deleteChosenForGood }
+    { label: texts.files.restore, icon: 'restore', action: () => { void restoreAll(chosen) } },
+    { label: texts.files.deleteForGood, icon: 'trash', isDanger: true, action: deleteChosenForGood }
   ] as const
   return (
     <>

@@ -5,12 +5,12 @@ import { texts } from '../texts.ts'
 import { chosenEntries } from './chosen.ts'
 import { download, downloadZip } from './downloads.ts'
 import { filesFocus, isFolder, type Entry } from './entries.ts'
+import { FolderDialog } from './folder-dialog.tsx'
 import { notifyProblem } from './files.ts'
 import { moveAll, removeAll } from './many-files.ts'
 import { countOf, running } from './many.ts'
-import { MoveDialog } from './move-dialog.tsx'
 import { NamedEntries } from './named-entries.tsx'
-import { SelectionBar } from './selection-bar.tsx'
+import { SelectionBar, type Act } from './selection-bar.tsx'
 
 const words = texts.selection
 
@@ -36,19 +36,27 @@ async function downloadChosen (chosen: readonly Entry[]): Promise<void> {
   else await download(first)
 }
 
+/** What can be done with the chosen files and folders, in the bar and in their menu. */
+export function chosenActs (): readonly Act[] {
+  const chosen = chosenEntries.entries.value
+  return [
+    { label: texts.files.download, icon: 'download', action: () => { downloadChosen(chosen).catch(notifyProblem) } },
+    { label: texts.folders.move, icon: 'move', action: () => { opened.value = 'moving' } },
+    { label: texts.files.remove, icon: 'trash', isDanger: true, action: removeChosen }
+  ]
+}
+
 /** The bar and the dialogs of the chosen files and folders. */
 export function ChosenEntries () {
   const chosen = chosenEntries.entries.value
-  const acts = [
-    { label: texts.files.download, icon: 'download', run: () => { downloadChosen(chosen).catch(notifyProblem) } },
-    { label: texts.folders.move, icon: 'move', run: () => { opened.value = 'moving' } },
-    { label: texts.files.remove, icon: 'trash', isDanger: true, run: removeChosen }
-  ] as const
   return (
     <>
-      <SelectionBar selection={chosenEntries} focus={filesFocus} acts={acts} />
-      {opened.value === 'moving' &&
-        <MoveDialog entries={chosen} action={async folder => { void moveAll(chosen, folder) }} onClose={close} />}
+      <SelectionBar selection={chosenEntries} focus={filesFocus} acts={chosenActs()} />
+      {opened.value === 'moving' && (
+        <FolderDialog
+          act='move' entries={chosen} action={async folder => { void moveAll(chosen, folder) }} onClose={close}
+        />
+      )}
       {opened.value === 'removal' && <RemovalQuestion />}
     </>
   )

@@ -7,11 +7,13 @@ import { texts } from '../texts.ts'
 import { nextName } from '../uploads/names.ts'
 import { isFolder, type Entry } from './entries.ts'
 import { copyFile, removeFile } from './files.ts'
-import { createFolder, removeFolder } from './folders.ts'
+import { removeFolder } from './folders.ts'
 
-export function NewFolder ({ onClose }: { onClose: () => void }) {
+interface NewFolderProps { action: (name: string) => Promise<void>, onClose: () => void }
+
+export function NewFolder ({ action, onClose }: NewFolderProps) {
   const { create, name, submit } = texts.folders
-  return <NameDialog title={create} label={name} name='' submit={submit} action={createFolder} onClose={onClose} />
+  return <NameDialog title={create} label={name} name='' submit={submit} action={action} onClose={onClose} />
 }
 
 /** Asks for the name of a copy in the folder of the file. */

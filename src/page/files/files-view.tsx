@@ -8,8 +8,9 @@ import { hasLinks, hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
 import { addressOf, openFolder } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
-import { ChosenEntries, removeChosen } from './chosen-entries.tsx'
+import { chosenActs, ChosenEntries, removeChosen } from './chosen-entries.tsx'
 import { chosenEntries } from './chosen.ts'
+import { DetailsPanel, showDetails } from './details-panel.tsx'
 import { download, downloadZip } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
 import {
@@ -20,16 +21,16 @@ import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
 import { CopyDialog, NewFolder, RemovalQuestion } from './entry-dialogs.tsx'
 import { removeFile } from './files.ts'
-import { moveEntry, removeEmpty } from './folders.ts'
+import { createFolder, moveEntry, removeEmpty } from './folders.ts'
+import { FolderDialog } from './folder-dialog.tsx'
 import { layout } from './layout.ts'
+import { countOf } from './many.ts'
 import { EmptyList, ListState } from './list-state.tsx'
-import { Menu, type MenuItem } from './menu.tsx'
-import { MoveDialog } from './move-dialog.tsx'
+import { Menu, type MenuItem, type Point } from './menu.tsx'
 import { Preview } from './preview.tsx'
 import { RowGrid } from './row-grid.tsx'
 import { TileGrid } from './tile-grid.tsx'
 import { Toolbar } from './toolbar.tsx'
-import { refreshUsage, UsageBar } from './usage.tsx'
 import { useFresh } from './use-fresh.ts'
 import { Versions } from './versions.tsx'
 
@@ -37,7 +38,7 @@ type Part = 'link' | 'request' | 'preview' | 'versions' | 'renaming' | 'moving' 
 
 type Opened =
   | { readonly kind: Part, readonly entry: Entry }
-  | { readonly kind: 'menu', readonly entry: Entry, readonly opener: HTMLElement }
+  | { readonly kind: 'menu', readonly entry: Entry, readonly opener: HTMLElement, readonly at?: Point }
   | { readonly kind: 'newFolder' }
 
 type Open = (kind: Part, entry: Entry) => void
@@ -69,12 +70,12 @@ export function FilesView () {
     focus: filesFocus,
     selection: chosenEntries,
     onKey: (key: string, entry: Entry) => pressKey(key, entry, open),
+    onMenu: (entry: Entry, opener: HTMLElement, at: Point) => setOpened({ kind: 'menu', entry, opener, at }),
     attributes: (entry: Entry) => isRenaming(entry) ? {} : draggable(entry)
   }
   return (
     <>
       <Toolbar onNewFolder={() => setOpened({ kind: 'newFolder' })} />
-      <UsageBar />
       {isMissing() ? <MissingFolder /> : <ListState listing={entries}><NoEntries /></ListState>}
       <ChosenEntries />
       {hasEntries && layout.value === 'list' && (
@@ -85,26 +86,31 @@ export function FilesView () {
       )}
       {hasEntries && layout.value === 'tiles' &&
         <TileGrid {...grid} tile={(entry, isActive) => <EntryTile {...propsOf(entry, isActive)} />} />}
-      {opened?.kind === 'menu' && (
-        <Menu
-          label={texts.files.menuOf(lastOf(opened.entry.name))}
-          opener={opened.opener}
-          items={itemsOf(opened.entry, open)}
-          onClose={close}
-        />
-      )}
+      {opened?.kind === 'menu' &&
+        <EntryMenu key={`${opened.entry.id} ${JSON.stringify(opened.at)}`} {...opened} open={open} onClose={close} />}
+      <DetailsPanel />
       {opened !== undefined && <OpenedDialog opened={opened} open={open} onClose={() => closeDialog(close)} />}
     </>
   )
 }
 
+interface EntryMenuProps { entry: Entry, opener: HTMLElement, at?: Point, open: Open, onClose: () => void }
+
+/** The menu of an entry. At the pointer, a chosen entry has that of all that are chosen. */
+function EntryMenu ({ entry, opener, at, open, onClose }: EntryMenuProps) {
+  const { entries: { value: chosen }, isGrowing } = chosenEntries
+  const isOfAll = at !== undefined && chosen.length > 1 && chosenEntries.has(entry) && !isGrowing.value
+  const [name, items] = isOfAll ? [countOf(chosen), chosenActs()] : [lastOf(entry.name), itemsOf(entry, open)]
+  return <Menu label={texts.files.menuOf(name)} opener={opener} at={at} items={items} onClose={onClose} />
+}
+
 interface OpenedDialogProps { opened: Opened, open: Open, onClose: () => void }
 
 function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
-  if (opened.kind === 'newFolder') return <NewFolder onClose={onClose} />
+  if (opened.kind === 'newFolder') return <NewFolder action={createFolder} onClose={onClose} />
   const { kind, entry } = opened
   if (kind === 'moving') {
-    return <MoveDialog entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
+    return <FolderDialog act='move' entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
   }
   if (kind === 'link') return <LinkDialog name={entry.name} kind='download' onClose={onClose} />
   if (kind === 'request') return <LinkDialog name={entry.name} kind='upload' onClose={onClose} />
@@ -153,13 +159,13 @@ function MissingFolder () {
 
 function refresh (): void {
   showFolder()
-  refreshUsage()
   refreshLinks()
 }
 
 function itemsOf (entry: Entry, open: Open): MenuItem[] {
   const move = { label: texts.folders.move, action: () => open('moving', entry) }
   const rename = { label: texts.files.rename, action: () => open('renaming', entry) }
+  const details = { label: texts.details.show, action: () => showDetails(entry) }
   const remove = { label: texts.files.remove, isDanger: true, action: () => { void removeEntry(entry, open) } }
   const link = hasLinks ? [{ label: texts.links.of, action: () => open('link', entry) }] : []
   const request = hasLinks ? [{ label: texts.links.request, action: () => open('request', entry) }] : []
@@ -167,7 +173,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
     const openEntry = { label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }
     const save = () => { void runInRow(entry, ({ name }) => downloadZip({ folder: name })) }
     const zip = { label: texts.files.download, action: save }
-    return [openEntry, zip, ...link, ...request, rename, move, remove]
+    return [openEntry, zip, ...link, ...request, rename, move, details, remove]
   }
   const show = isEverywhere.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   return [
@@ -179,6 +185,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
     move,
     { label: texts.files.copy, action: () => open('copying', entry) },
     { label: texts.files.versions, action: () => open('versions', entry) },
+    details,
     remove
   ]
 }

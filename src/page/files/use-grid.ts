@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { focusMain, isFocusLost } from '../focus.ts'
 import type { GridFocus, GridPosition } from './grid-focus.ts'
-import { cellsOf, listenersOf } from './grid-keys.ts'
+import { cellsOf, listenersOf, type OpenMenu } from './grid-keys.ts'
 import type { Listing } from './listing.ts'
 import { usePointerSelection } from './selection-pointer.ts'
 import type { Selection } from './selection.ts'
@@ -20,6 +20,8 @@ export interface GridProps<Entry> {
   selection?: Selection<Entry>
   /** Keys besides those that move the focus. Returns whether the key was one of them. */
   onKey?: (key: string, entry: Entry) => boolean
+  /** Opens the menu of an entry at the pointer. */
+  onMenu?: OpenMenu<Entry>
   /** More attributes of the element of an entry. */
   attributes?: (entry: Entry) => JSX.HTMLAttributes<HTMLDivElement>
 }
@@ -38,7 +40,7 @@ interface GridLayout {
  * selection.
  */
 export function useGrid<Entry> (
-  { listing, keyOf, nameOf, focus, selection, onKey }: GridProps<Entry>, { body, perRow, ahead }: GridLayout
+  { listing, keyOf, nameOf, focus, selection, onKey, onMenu }: GridProps<Entry>, { body, perRow, ahead }: GridLayout
 ) {
   const entries = listing.entries.value
   const isMoving = useRef(false)
@@ -50,7 +52,7 @@ export function useGrid<Entry> (
   const typeAhead = useMemo(createTypeAhead, [])
   const onMove = () => { isMoving.current = true }
   const listeners =
-    listenersOf({ entries, keyOf, nameOf, focus, selection, typeAhead, page: rows.page, perRow, onKey, onMove })
+    listenersOf({ entries, keyOf, nameOf, focus, selection, typeAhead, page: rows.page, perRow, onKey, onMove, onMenu })
   const pointerListeners = usePointerSelection(selection, index => entries[index])
   return {
     entries,

@@ -18,8 +18,7 @@ export function LinkRow ({ link, onOpen }: LinkRowProps) {
     <li>
       <div>
         <p class='name'><PathName name={name} /></p>
-        <p class='tags'>{tagsOf(link).map(tag => <span key={tag} class='tag'>{tag}</span>)}</p>
-        <Dates link={link} />
+        <LinkSummary link={link} />
       </div>
       <div class='actions' role='group' aria-label={words.titleOf(name)}>
         <button type='button' aria-label={words.changeOf(name)} onClick={() => onOpen('change')}>{words.change}</button>
@@ -31,6 +30,16 @@ export function LinkRow ({ link, onOpen }: LinkRowProps) {
         </button>
       </div>
     </li>
+  )
+}
+
+/** What a link allows, and its dates. */
+export function LinkSummary ({ link }: { link: Link }) {
+  return (
+    <>
+      <p class='tags'>{tagsOf(link).map(tag => <span key={tag} class='tag'>{tag}</span>)}</p>
+      <Dates link={link} />
+    </>
   )
 }
 

@@ -140,6 +140,7 @@ browserTest('images, audio, video, PDF and text have a preview', async t => {
   await dialogButton(page, 'Next file').click()
   await page.getByText('There is no preview').waitFor()
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await page.getByRole('dialog').getByText('More', { exact: true }).click()
   await dialogButton(page, 'Copy').click()
   await page.getByText('Copied').waitFor()
   t.equal(await page.evaluate(() => navigator.clipboard.readText()), await page.locator('dialog code').innerText())

@@ -187,6 +187,7 @@ browserTest('dates, sizes and numbers are in the locale of the browser', async t
     t.equal(await time.innerText(), format.format(new Date(String(await time.getAttribute('datetime')))), locale)
     const size = new Intl.NumberFormat(locale, { style: 'unit', unit: 'kilobyte', unitDisplay: 'short', maximumFractionDigits: 1 })
     t.equal(await page.getByRole('row').last().locator('.size').innerText(), size.format(1.234), locale)
+    await goTo(page, 'Account')
     await page.locator('.storage').getByText(/1 file\b/).waitFor()
   }
 })
