@@ -270,6 +270,36 @@ export function suite (t: Test, open: OpenMetadata): void {
     await check(t, metadata)
   })
 
+  t.test('many files and folders are one deletion, whose folders are restored, and a free path is found', async t => {
+    const { metadata, ownerId, otherId, put, add, find, folder, names } = await start(t)
+    const { files, trash } = metadata
+    for (const name of ['a', 'b', 'in/c', 'a (2)']) await put(name)
+    await add('in/empty')
+    t.strictSame([await files.findFree(ownerId, 'a'), await files.findFree(ownerId, 'in'), await files.findFree(ownerId, 'in/new')], ['a (3)', 'in (2)', 'in/new'])
+    t.strictSame(await outcomes([files.findFree(ownerId, 'none/a')]), { not_found: 1 })
+    const id = hex(16)
+    const deletion = { id, kind: 'many', name: '' } as const
+    const wanted = [{ name: 'a', id: metadata.ids.file(Number((await find('a'))?.id)) }, { name: 'b', id: 'other' }, { name: 'in' }]
+    t.strictSame(await files.removeMany(ownerId, wanted, deletion), new Map([['b', 'precondition_failed'], ['in', 'not_found']]))
+    t.strictSame(await files.removeMany(ownerId, [{ name: 'a' }], deletion), new Map([['a', 'not_found']]))
+    const removal = { limit: 9, isPermanent: false, deletedWith: id, deletedFrom: '' }
+    await removeFolder(metadata, ownerId, 'in', removal)
+    const page = { after: undefined, limit: 9 }
+    const [listed] = await trash.listDeletions(ownerId, page)
+    t.match(listed, { id, kind: 'many', name: '', files: 2, folders: 2, size: 20, deletedWith: id, file: undefined })
+    const { deletion: opened, entries } = await trash.listDeletion(ownerId, id, page)
+    t.strictSame([opened, entries.map(entry => 'folder' in entry ? entry.folder : entry.name).sort()], [listed, ['a', 'in', 'in/c', 'in/empty']])
+    t.strictSame(await trash.listDeletions(otherId, page), [])
+    t.strictSame(await outcomes([trash.listDeletion(otherId, id, page)]), { not_found: 1 })
+    t.strictSame(await trash.empty(otherId, 9, id), { entries: 0, files: 0, bytes: 0 })
+    t.match(await trash.restoreDeletion(ownerId, id, { quota: unlimited, ...page }), { restored: 2, kept: [] })
+    t.ok(await folder('in/empty'))
+    t.strictSame([(await names()).sort(), await trash.listDeletions(ownerId, page)], [['a', 'a (2)', 'b', 'in/c'], []])
+    await removeFolder(metadata, ownerId, 'in/empty', { ...removal, deletedWith: hex(16) })
+    t.strictSame(await trash.empty(ownerId, 9), { entries: 1, files: 0, bytes: 0 })
+    await check(t, metadata)
+  })
+
   t.test('all folders of an owner are listed by their ids, some at a time', async t => {
     const { metadata, ownerId, otherId, add, move, folder } = await start(t)
     for (const path of ['b/c', 'a']) await add(path)

@@ -100,7 +100,8 @@ export const moveToTrash = {
   operationId: 'moveToTrash',
   summary: 'Delete many files and folders',
   description: 'Moves files, and folders with all that is in them, to the trash as one deletion, which can be ' +
-    `restored as a whole. ${rules} ${finished} A folder that gets a file meanwhile is refused, with what is left.`,
+    `restored as a whole. ${rules} ${finished} A folder that gets a file meanwhile is refused, with what is left. ` +
+    'A server that keeps nothing (`KEEP_DAYS=0`) deletes all for good.',
   curl: [
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/heap/one.pdf',
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/two.pdf',
