@@ -13,8 +13,8 @@ import { chosenEntries } from './chosen.ts'
 import { download, downloadZip } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
 import {
-  entries, filesFocus, isEverywhere, isFolder, isIncomplete, runInRow, searchText, showFolder, showInFolder, sortBy,
-  fileToFocus, type Entry
+  entries, filesFocus, followAddress, isFolder, isIncomplete, runInRow, showFolder, showInFolder, sortBy, fileToFocus,
+  type Entry
 } from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
@@ -22,6 +22,7 @@ import { CopyDialog, NewFolder, RemovalQuestion } from './entry-dialogs.tsx'
 import { removeFile } from './files.ts'
 import { moveEntry, removeEmpty } from './folders.ts'
 import { layout } from './layout.ts'
+import { isSearch, scope, searchText } from './list-choice.ts'
 import { EmptyList, ListState } from './list-state.tsx'
 import { Menu, type MenuItem } from './menu.tsx'
 import { MoveDialog } from './move-dialog.tsx'
@@ -48,6 +49,7 @@ export function FilesView () {
   useFresh(refresh)
   useDragging()
   useFileToFocus()
+  useAddress()
   useEffect(() => () => entries.pause(), [])
   const open: Open = (kind, entry) => setOpened({ kind, entry })
   const close = () => setOpened(undefined)
@@ -79,7 +81,7 @@ export function FilesView () {
       <ChosenEntries />
       {hasEntries && layout.value === 'list' && (
         <RowGrid
-          {...grid} class='files own-dates' header={<EntryHeader />}
+          {...grid} class='files' header={<EntryHeader />}
           cells={(entry, isActive) => <EntryCells {...propsOf(entry, isActive)} />}
         />
       )}
@@ -131,10 +133,18 @@ function useFileToFocus (): void {
   useEffect(() => {
     const name = fileToFocus.value
     const isListed = entries.entries.value.some(entry => entry.name === name)
-    if (name === undefined || searchText.value !== '' || !isListed) return
+    if (name === undefined || isSearch.value || !isListed) return
     fileToFocus.value = undefined
     filesFocus.focus({ key: name, column: 0 })
   }, [entries.entries.value])
+}
+
+/** Follows Back, Forward and links to another search of the open folder. */
+function useAddress (): void {
+  useEffect(() => {
+    addEventListener('hashchange', followAddress)
+    return () => removeEventListener('hashchange', followAddress)
+  }, [])
 }
 
 /** Whether the server has no folder at the address of the page. */
@@ -161,15 +171,15 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
   const move = { label: texts.folders.move, action: () => open('moving', entry) }
   const rename = { label: texts.files.rename, action: () => open('renaming', entry) }
   const remove = { label: texts.files.remove, isDanger: true, action: () => { void removeEntry(entry, open) } }
+  const show = isSearch.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   const link = hasLinks ? [{ label: texts.links.of, action: () => open('link', entry) }] : []
   const request = hasLinks ? [{ label: texts.links.request, action: () => open('request', entry) }] : []
   if (isFolder(entry)) {
     const openEntry = { label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }
     const save = () => { void runInRow(entry, ({ name }) => downloadZip({ folder: name })) }
     const zip = { label: texts.files.download, action: save }
-    return [openEntry, zip, ...link, ...request, rename, move, remove]
+    return [openEntry, ...show, zip, ...link, ...request, rename, move, remove]
   }
-  const show = isEverywhere.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   return [
     { label: texts.files.open, action: () => open('preview', entry) },
     ...show,
@@ -210,9 +220,10 @@ function NothingYet () {
 }
 
 function NoEntries () {
-  if (searchText.value !== '') {
+  if (isSearch.value) {
     if (isIncomplete.value) return <NothingYet />
-    const text = isEverywhere.value ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
+    const isAll = scope.value === 'everywhere' || openFolder.value === ''
+    const text = isAll ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
     return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
   }
   const title = openFolder.value === '' ? texts.files.empty : texts.folders.empty
