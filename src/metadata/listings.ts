@@ -3,7 +3,9 @@ import { fileColumns, folderColumns } from './columns.ts'
 import type {
   FileOrder, FilePage, FilePosition, FileRecord, FolderOrder, FolderPage, FolderRecord, MemberPage, SegmentPage
 } from './records.ts'
-import { type Db, limitedTo, matching, placeholder, type Preparable, prepared, query, type Rule } from './rule.ts'
+import {
+  type Db, limitedTo, matching, pipeline, placeholder, type Preparable, prepared, query, type Rule
+} from './rule.ts'
 import type { Services } from './services.ts'
 import type { Engine } from './engine.ts'
 import type { Tables } from './schema.ts'
@@ -20,9 +22,11 @@ export function createFileListing ({ engine, tree }: Services) {
 
   function * listFolder (ownerId: number, folder: string, page: FilePage): Rule<FileRecord[]> {
     const sorting = sortingOf(page.order, files)
-    const folderId = yield * tree.idOf(ownerId, folder)
-    const condition = and(eq(files.folderId, folderId), afterPosition(sorting, page, engine))
-    return yield * select(ownerId, condition, { order: ordering(sorting), limit: page.limit })
+    const isIn = eq(files.folderId, yield * tree.idOf(ownerId, folder))
+    const { limit } = page
+    const parts = yield * pipeline(...partsAfter(sorting, page, engine)
+      .map(part => select(ownerId, and(isIn, part), { order: ordering(sorting), limit })))
+    return parts.flat().slice(0, limit)
   }
 
   /** The root comes first in both orders by name. */
@@ -53,8 +57,9 @@ export function createFolderListing ({ engine, tree }: Services) {
   return function * (ownerId: number, path: string, page: FolderPage): Rule<FolderRecord[]> {
     const sorting = sortingByName(page.order, folders)
     const isIn = and(eq(folders.ownerId, ownerId), eq(folders.parentId, yield * tree.idOf(ownerId, path)))
+    const [part] = partsAfter(sorting, page, engine)
     return yield * query(db => db.select(folderColumns(engine.tables)).from(folders)
-      .where(and(isIn, afterPosition(sorting, page, engine))).orderBy(...ordering(sorting)).limit(page.limit))
+      .where(and(isIn, part)).orderBy(...ordering(sorting)).limit(page.limit))
   }
 }
 
@@ -87,22 +92,21 @@ function ordering ({ columns, isAscending }: SortColumns): SQL[] {
   return columns.flatMap(column => column === undefined ? [] : [isAscending ? asc(column) : desc(column)])
 }
 
-/**
- * Condition for what comes after the previous page. Compares two columns as one row value, so the database seeks in the
- * index to the end of that page.
- */
-function afterPosition (
+/** Conditions for the parts of what comes after the previous page: the database seeks in the index to its end. */
+function partsAfter (
   { columns: [column, second], isAscending }: SortColumns,
   { prefix = '', after }: { readonly prefix?: string | undefined, readonly after: FilePosition | undefined },
-  { namesBetween }: Engine
-): SQL | undefined {
+  { namesBetween, numbersAfter }: Engine
+): (SQL | undefined)[] {
   if (second === undefined) {
-    return namesBetween(column, { prefix, after: after && String(after.key), isAscending })
+    return [namesBetween(column, { prefix, after: after && String(after.key), isAscending })]
   }
-  if (after === undefined) return undefined
+  if (after === undefined) return [undefined]
   const { key, id } = after
-  const end = typeof key === 'string' ? sql`(${sortKeyOf(key)}, ${key})` : sql`(${key}, ${id})`
-  return sql`(${column}, ${second}) ${isAscending ? sql`>` : sql`<`} ${end}`
+  if (typeof key === 'string') {
+    return [sql`(${column}, ${second}) ${isAscending ? sql`>` : sql`<`} (${sortKeyOf(key)}, ${key})`]
+  }
+  return numbersAfter([column, second], { key, id, isAscending })
 }
 
 /** Reads what is directly in folders, by name. */

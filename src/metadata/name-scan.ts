@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, gt, lt, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, count, desc, gt, lt, or, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import type { FolderTree } from './folder-tree.ts'
 import { boundsBelow, fold, joinPath, splitPath } from './paths.ts'
@@ -157,8 +157,8 @@ function candidateOf (texts: readonly string[]): string {
 }
 
 /**
- * The last of the next 2,000 names, the number of names if there are fewer, and the candidates. All read nothing but
- * the index of names, in its order, and the last one the rows of candidates.
+ * The last of the next 2,000 names, the number of names if there are fewer, and the candidates. All read the index of
+ * names, in its order, and the last one also rows: SQLite only those of candidates.
  */
 function queriesOf ({ tables: { files } }: Engine, order: 'ascending' | 'descending') {
   const [direction, after, upTo] = order === 'ascending' ? [asc, sql`>`, sql`<=`] : [desc, sql`<`, sql`>=`]
@@ -201,11 +201,7 @@ function candidatesOf (
     sql`replace(lower(${files.name}), ${placeholder('text')}, '') <> lower(${files.name})`,
     sql`octet_length(${files.name}) > length(${files.name})`
   )
-  const names = db.select({ folderId: files.folderId, name: files.name }).from(files)
-    .where(and(condition, isCandidate)).orderBy(direction(files.folderId), direction(files.name)).as('names')
-  const { id, createdAt, changedAt, size } = files
-  const { folderId, name } = names
-  return db.select({ id, createdAt, changedAt, size, folderId, name }).from(names)
-    .innerJoin(files, and(matching(files, 'ownerId'), eq(files.folderId, folderId), eq(files.name, name)))
-    .orderBy(direction(folderId), direction(name))
+  const { id, folderId, name, createdAt, changedAt, size } = files
+  return db.select({ id, folderId, name, createdAt, changedAt, size }).from(files)
+    .where(and(condition, isCandidate)).orderBy(direction(folderId), direction(name))
 }

@@ -44,9 +44,10 @@ export function createSortKeys ({ engine, longRunning }: Pick<Services, 'engine'
     /** Sets those that are missing: rows of an older version have none. For the start. */
     async fill (): Promise<void> {
       for (const table of tables) {
-        let rows: Row[]
+        let rows: Row[] = []
         do {
-          rows = await engine.read(() => rowsOf(table, 0, isNull(table.sortKey)))
+          const after = rows.at(-1)?.id ?? 0
+          rows = await engine.read(() => rowsOf(table, after, isNull(table.sortKey)))
           if (rows.length > 0) await set(table, rows)
         } while (rows.length === BATCH)
       }

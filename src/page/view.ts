@@ -27,9 +27,17 @@ export function watchView (): void {
   }))
 }
 
-/** The address of a folder in the page. */
-export function addressOf (folder: string): string {
-  return folder === '' ? '#files' : `#files/${encodedPath(folder)}`
+/** The address of a folder in the page; `query` says what of it is listed, and how. */
+export function addressOf (folder: string, query: Record<string, string> = {}): string {
+  const path = folder === '' ? '#files' : `#files/${encodedPath(folder)}`
+  const parameters = new URLSearchParams(query).toString()
+  return parameters === '' ? path : `${path}?${parameters}`
+}
+
+/** What follows the folder in the address. No encoded path has a `?`. */
+export function queryOf (hash: string): URLSearchParams {
+  const [, query = ''] = /^#files[^?]*\?(.*)/.exec(hash) ?? []
+  return new URLSearchParams(query)
 }
 
 function viewOf (hash: string): View {
@@ -41,6 +49,6 @@ function deletionOf (hash: string): string {
 }
 
 function folderOf (hash: string): string {
-  const [, path = ''] = /^#files\/(.*)/.exec(hash) ?? []
+  const [, path = ''] = /^#files\/([^?]*)/.exec(hash) ?? []
   return decodedPath(path)
 }

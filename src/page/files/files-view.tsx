@@ -15,14 +15,15 @@ import { DetailsPanel, showDetails } from './details-panel.tsx'
 import { download, downloadZip } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
 import {
-  entries, filesFocus, isEverywhere, isFolder, isIncomplete, runInRow, searchText, showFolder, showInFolder, sortBy,
-  fileToFocus, type Entry
+  entries, filesFocus, followAddress, isFolder, isIncomplete, runInRow, showFolder, showInFolder, sortBy, fileToFocus,
+  type Entry
 } from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
 import { removeFile } from './files.ts'
 import { createFolder, moveEntry, removeEmpty } from './folders.ts'
 import { layout } from './layout.ts'
+import { isSearch, scope, searchText } from './list-choice.ts'
 import { countOf } from './many.ts'
 import { EmptyList, ListState } from './list-state.tsx'
 import { Menu, type MenuItem, type Point } from './menu.tsx'
@@ -46,6 +47,7 @@ export function FilesView () {
   useFresh(refresh)
   useDragging()
   useFileToFocus()
+  useAddress()
   useEffect(() => () => entries.pause(), [])
   const open: Open = (kind, entry) => setOpened({ kind, entry })
   const close = () => setOpened(undefined)
@@ -77,7 +79,7 @@ export function FilesView () {
       <ChosenEntries />
       {hasEntries && layout.value === 'list' && (
         <RowGrid
-          {...grid} class='files own-dates' header={<EntryHeader />}
+          {...grid} class='files' header={<EntryHeader />}
           cells={(entry, isActive) => <EntryCells {...propsOf(entry, isActive)} />}
         />
       )}
@@ -134,10 +136,18 @@ function useFileToFocus (): void {
   useEffect(() => {
     const name = fileToFocus.value
     const isListed = entries.entries.value.some(entry => entry.name === name)
-    if (name === undefined || searchText.value !== '' || !isListed) return
+    if (name === undefined || isSearch.value || !isListed) return
     fileToFocus.value = undefined
     filesFocus.focus({ key: name, column: 0 })
   }, [entries.entries.value])
+}
+
+/** Follows Back, Forward and links to another search of the open folder. */
+function useAddress (): void {
+  useEffect(() => {
+    addEventListener('hashchange', followAddress)
+    return () => removeEventListener('hashchange', followAddress)
+  }, [])
 }
 
 /** Whether the server has no folder at the address of the page. */
@@ -164,15 +174,15 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
   const rename = { label: texts.files.rename, action: () => open('renaming', entry) }
   const details = { label: texts.details.show, action: () => showDetails(entry) }
   const remove = { label: texts.files.remove, isDanger: true, action: () => { void removeEntry(entry, open) } }
+  const show = isSearch.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   const link = hasLinks ? [{ label: texts.links.of, action: () => open('link', entry) }] : []
   const request = hasLinks ? [{ label: texts.links.request, action: () => open('request', entry) }] : []
   if (isFolder(entry)) {
     const openEntry = { label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }
     const save = () => { void runInRow(entry, ({ name }) => downloadZip({ folder: name })) }
     const zip = { label: texts.files.download, action: save }
-    return [openEntry, zip, ...link, ...request, rename, move, details, remove]
+    return [openEntry, ...show, zip, ...link, ...request, rename, move, details, remove]
   }
-  const show = isEverywhere.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   return [
     { label: texts.files.open, action: () => open('preview', entry) },
     ...show,
@@ -214,9 +224,10 @@ function NothingYet () {
 }
 
 function NoEntries () {
-  if (searchText.value !== '') {
+  if (isSearch.value) {
     if (isIncomplete.value) return <NothingYet />
-    const text = isEverywhere.value ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
+    const isAll = scope.value === 'everywhere' || openFolder.value === ''
+    const text = isAll ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
     return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
   }
   if (isArriving.value) return null

@@ -5,7 +5,8 @@ import { parentOf } from '../paths.ts'
 import { texts } from '../texts.ts'
 import { openFolder, view } from '../view.ts'
 import { filesChanged } from './changes.ts'
-import { entries, isAfter, isFolder, searchText, type Entry } from './entries.ts'
+import { entries, isAfter, isFolder, type Entry } from './entries.ts'
+import { isSearch } from './list-choice.ts'
 
 /** A change of a file or folder of the account. */
 type Change = ChangeList['changes'][number]
@@ -20,7 +21,7 @@ export function showChanges (changes: readonly Change[]): void {
   const all = changes.map(({ id, file, folder }) => [id, listed(file ?? folder)] as const)
   const states = new Map(all.filter(([id, state]) => !isShown(id, state)))
   // A list that is being loaded may have the changes already. To change it would abort the load, again and again.
-  const isChangeable = searchText.peek() === '' && !entries.isLoading.peek()
+  const isChangeable = !isSearch.peek() && !entries.isLoading.peek()
   if (states.size > 0 && isChangeable) entries.change(all => merged(all, states))
   filesChanged()
 }

@@ -60,7 +60,7 @@ browserTest('a file that is added in one window stands in the other, in each ord
   for (const [order, text, expected] of [
     ['Name', 'c', ['d.txt', 'c.txt', 'b.txt']],
     ['Size', 'eee', ['d.txt', 'e.txt', 'b.txt', 'c.txt']],
-    ['Added', 'f', ['f.txt', 'e.txt', 'c.txt', 'd.txt', 'b.txt']]
+    ['Changed', 'f', ['f.txt', 'e.txt', 'c.txt', 'd.txt', 'b.txt']]
   ] as const) {
     await second.page.getByRole('button', { name: order, exact: true }).click()
     const name = expected.find(name => name.startsWith(text.slice(0, 1))) ?? ''
