@@ -19,11 +19,12 @@ import {
 } from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
-import { CopyDialog, NewFolder, RemovalQuestion } from './entry-dialogs.tsx'
+import { NewFolder, RemovalQuestion } from './entry-dialogs.tsx'
 import { removeFile } from './files.ts'
 import { createFolder, moveEntry, removeEmpty } from './folders.ts'
 import { FolderDialog } from './folder-dialog.tsx'
 import { layout } from './layout.ts'
+import { copyAll } from './many-files.ts'
 import { countOf } from './many.ts'
 import { EmptyList, ListState } from './list-state.tsx'
 import { Menu, type MenuItem, type Point } from './menu.tsx'
@@ -115,8 +116,11 @@ function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (kind === 'link') return <LinkDialog name={entry.name} kind='download' onClose={onClose} />
   if (kind === 'request') return <LinkDialog name={entry.name} kind='upload' onClose={onClose} />
   if (kind === 'removal') return <RemovalQuestion entry={entry} onClose={onClose} />
+  if (kind === 'copying') {
+    const action = async (folder: string) => { void copyAll([entry], folder) }
+    return <FolderDialog act='copy' entries={[entry]} action={action} onClose={onClose} />
+  }
   if (isFolder(entry)) return null
-  if (kind === 'copying') return <CopyDialog file={entry} onClose={onClose} />
   if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
   if (kind !== 'preview') return null
   return (
@@ -165,6 +169,7 @@ function refresh (): void {
 function itemsOf (entry: Entry, open: Open): MenuItem[] {
   const move = { label: texts.folders.move, action: () => open('moving', entry) }
   const rename = { label: texts.files.rename, action: () => open('renaming', entry) }
+  const copy = { label: texts.files.copy, action: () => open('copying', entry) }
   const details = { label: texts.details.show, action: () => showDetails(entry) }
   const remove = { label: texts.files.remove, isDanger: true, action: () => { void removeEntry(entry, open) } }
   const link = hasLinks ? [{ label: texts.links.of, action: () => open('link', entry) }] : []
@@ -173,7 +178,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
     const openEntry = { label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }
     const save = () => { void runInRow(entry, ({ name }) => downloadZip({ folder: name })) }
     const zip = { label: texts.files.download, action: save }
-    return [openEntry, zip, ...link, ...request, rename, move, details, remove]
+    return [openEntry, zip, ...link, ...request, rename, move, copy, details, remove]
   }
   const show = isEverywhere.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   return [
@@ -183,7 +188,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
     ...link,
     rename,
     move,
-    { label: texts.files.copy, action: () => open('copying', entry) },
+    copy,
     { label: texts.files.versions, action: () => open('versions', entry) },
     details,
     remove

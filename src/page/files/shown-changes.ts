@@ -1,11 +1,8 @@
-import type { ChangeList } from 'magicstore'
 import { parentOf } from '../paths.ts'
 import { openFolder, view } from '../view.ts'
 import { filesChanged } from './changes.ts'
 import { entries, isAfter, isFolder, searchText, type Entry } from './entries.ts'
-
-/** A change of a file or folder of the account. */
-type Change = ChangeList['changes'][number]
+import { countSteps, type Change } from './many.ts'
 
 /** The present state of entries that have changed, by id; undefined of those that are gone. */
 type States = ReadonlyMap<string, Entry | undefined>
@@ -13,6 +10,7 @@ type States = ReadonlyMap<string, Entry | undefined>
 /** Shows changes in the list at once. What else depends on them is loaded again. */
 export function showChanges (changes: readonly Change[]): void {
   if (changes.length === 0) return
+  countSteps(changes)
   const all = changes.map(({ id, file, folder }) => [id, listed(file ?? folder)] as const)
   const states = new Map(all.filter(([id, state]) => !isShown(id, state)))
   // A list that is being loaded may have the changes already. To change it would abort the load, again and again.
