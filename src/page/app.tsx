@@ -23,7 +23,7 @@ import { texts } from './texts.ts'
 import { SharedQuestion } from './uploads/shared-question.tsx'
 import { UploadPanel } from './uploads/upload-panel.tsx'
 import { useAction } from './use-action.ts'
-import { openFolder, view, views, type View } from './view.ts'
+import { openDeletion, openFolder, view, views, type View } from './view.ts'
 import { visibleName } from './visible-name.ts'
 
 type Screen = View | 'claim' | 'loading' | 'none' | 'unreachable'
@@ -54,7 +54,7 @@ function Content () {
       <main id='main' tabIndex={-1}>
         {view.value === 'files' && <FilesView key={openFolder.value} />}
         {view.value === 'links' && <LinksView />}
-        {view.value === 'trash' && <TrashView />}
+        {view.value === 'trash' && <TrashView key={openDeletion.value} />}
         {view.value === 'account' && <AccountView />}
       </main>
       <UploadPanel />
@@ -84,7 +84,7 @@ function useScreen (screen: Screen): void {
     if (screen === 'loading') return
     if (isLaterOne.current) focusHeading('h2')
     isLaterOne.current = true
-  }, [screen, openFolder.value])
+  }, [screen, openFolder.value, openDeletion.value])
 }
 
 function titleOf (screen: Screen, folder: string): string | undefined {

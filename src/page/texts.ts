@@ -146,7 +146,12 @@ export const texts = {
     trashEmptied: 'The trash is empty.',
     trashEmpty: 'The trash is empty',
     trashHint: 'Deleted files stay here for some time, and can be restored.',
-    restoreDeletion: 'Restore the others',
+    deletedFrom: (content: string, folder: string) =>
+      `${content} from ${folder === '' ? 'Files' : visibleName(folder)}`,
+    restoreAll: 'Restore all',
+    deleteThisForGood: 'Delete this for good?',
+    deleteContent: (content: string) => `This deletes ${content} with their older versions, and cannot be undone:`,
+    deletedFolders: 'Folders that are restored with it:',
     usage: {
       label: 'Storage',
       files: (count: string) => count === '1' ? '1 file' : `${count} files`,

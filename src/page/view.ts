@@ -14,11 +14,15 @@ export const view = signal(viewOf(location.hash))
 /** The path of the open folder: `a/b` at `#files/a/b`. Empty for the root, and in the other views. */
 export const openFolder = signal(folderOf(location.hash))
 
+/** The `deletedWith` of the open deletion of the trash, at `#trash/5b1c…`. Empty for the whole trash. */
+export const openDeletion = signal(deletionOf(location.hash))
+
 /** Follows the address of the page. */
 export function watchView (): void {
   addEventListener('hashchange', () => batch(() => {
     view.value = viewOf(location.hash)
     openFolder.value = folderOf(location.hash)
+    openDeletion.value = deletionOf(location.hash)
     claim.value = claimOf(location.hash)
   }))
 }
@@ -29,7 +33,11 @@ export function addressOf (folder: string): string {
 }
 
 function viewOf (hash: string): View {
-  return views.find(name => hash === `#${name}`) ?? 'files'
+  return views.find(name => hash === `#${name}`) ?? (deletionOf(hash) === '' ? 'files' : 'trash')
+}
+
+function deletionOf (hash: string): string {
+  return /^#trash\/([0-9a-f]{32})$/.exec(hash)?.[1] ?? ''
 }
 
 function folderOf (hash: string): string {

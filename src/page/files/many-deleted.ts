@@ -1,27 +1,29 @@
-import type { DeletedFile } from 'magicstore'
+import type { Deletion } from 'magicstore'
 import { notify } from '../notices.tsx'
-import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { chosenDeleted } from './chosen.ts'
 import { countOf, runAll } from './many.ts'
-import { deleteForGood, dropDeleted } from './trash.ts'
+import { deleteForGood, restore, titleOf } from './trash.ts'
 
 const words = texts.selection
 
-/** Restores files of the trash whose names are free. */
-export async function restoreAll (files: readonly DeletedFile[]): Promise<void> {
-  const restored = await runAll('restore', files, async file => {
-    await call(store => store.restore(file.id))
-    dropDeleted(file.id)
-    chosenDeleted.clear([file])
+/** Restores what deletions took, as far as the names are free. */
+export async function restoreAll (deletions: readonly Deletion[]): Promise<void> {
+  const restored = await runAll('restore', deletions.map(named), async ({ deletion }) => {
+    await restore(deletion)
+    chosenDeleted.clear([deletion])
   })
   if (restored.length > 0) notify({ text: words.restored(countOf(restored)) })
 }
 
-export async function deleteAllForGood (files: readonly DeletedFile[]): Promise<void> {
-  const deleted = await runAll('deleteForGood', files, async file => {
-    await deleteForGood(file)
-    chosenDeleted.clear([file])
+export async function deleteAllForGood (deletions: readonly Deletion[]): Promise<void> {
+  const deleted = await runAll('deleteForGood', deletions.map(named), async ({ deletion }) => {
+    await deleteForGood(deletion)
+    chosenDeleted.clear([deletion])
   })
   if (deleted.length > 0) notify({ text: words.deletedForGood(countOf(deleted)) })
+}
+
+function named (deletion: Deletion) {
+  return { name: titleOf(deletion), deletion }
 }
