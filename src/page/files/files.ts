@@ -6,7 +6,6 @@ import { describe } from '../problem.tsx'
 import { request } from '../requests.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { loadTrash } from './deletions.ts'
 import { dropEntry, showEntry } from './entries.ts'
 
 /** Undoes what added a file. @throws what `call` throws; `precondition_failed` if it has changed since. */
@@ -51,8 +50,9 @@ async function showRemoval (file: StoredFile): Promise<void> {
 }
 
 /** The newest file of the trash that matches. @throws what `call` throws. */
-export async function findInTrash (matches: (file: DeletedFile) => boolean): Promise<DeletedFile | undefined> {
-  const { entries: newest } = await loadTrash({ limit: MAX_PAGE_ENTRIES })
+async function findInTrash (matches: (file: DeletedFile) => boolean): Promise<DeletedFile | undefined> {
+  const params = { query: { limit: MAX_PAGE_ENTRIES } }
+  const { files: newest } = await request(api => api.GET('/api/trash', { params }))
   return newest.find(matches)
 }
 

@@ -1,6 +1,5 @@
 import type { Folder } from 'magicstore'
 import { codeOf } from '../errors.ts'
-import { formatNumber } from '../format.ts'
 import { dismiss, notify } from '../notices.tsx'
 import { isWithin, joined, lastOf, parentOf } from '../paths.ts'
 import { request } from '../requests.ts'
@@ -82,14 +81,6 @@ export async function removeEmpty (folder: Folder): Promise<boolean> {
   const undo = async () => showEntry(await call(store => store.createFolder(folder.name)))
   notifyWithUndo(texts.files.removed(folder.name), undo)
   return true
-}
-
-/** Restores all files that were deleted together, as far as their names are free. @throws what `call` throws. */
-export async function restoreDeletion (deletedWith: string): Promise<void> {
-  const { restored, kept } = await call(store => store.restoreDeletion(deletedWith))
-  const rest = kept.length === 0 ? [] : [texts.folders.kept(formatNumber(kept.length))]
-  notify({ text: [texts.folders.restored(formatNumber(restored)), ...rest].join(' ') })
-  filesChanged()
 }
 
 /** Gives a file or folder another path, but nothing else that has its name by now. @throws what `call` throws. */

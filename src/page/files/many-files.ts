@@ -123,16 +123,17 @@ export async function copyAll (copied: readonly Entry[], folder: string): Promis
   const copy = placed.length > 1 || first === undefined ? undefined : await find(first.newName).catch(() => undefined)
   if (copy === undefined) {
     const items = placed.map(({ newName: name }) => ({ name }))
-    return notifyWithUndo(words.copied(countOf(placed), folder), () => removeCopies(items))
+    return notifyWithUndo(words.copied(countOf(placed), folder), () => removeItems(items))
   }
   showEntry(copy)
-  notifyWithUndo(texts.files.copied(copy.name), () => isFolder(copy) ? removeCopies([copy]) : removeUnchanged(copy))
+  notifyWithUndo(texts.files.copied(copy.name), () => isFolder(copy) ? removeItems([copy]) : removeUnchanged(copy))
 }
 
-async function removeCopies (copies: readonly Item[]): Promise<void> {
+/** Undoes what added files or folders: moves them to the trash. @throws what `call` throws. */
+export async function removeItems (added: readonly Item[]): Promise<void> {
   const { done } = await sendAll({
     act: 'remove',
-    items: copies,
+    items: added,
     isStep: () => false,
     send: items => request(api => api.POST('/api/trash', { body: { items, lost: 0 } }))
   })

@@ -8,7 +8,7 @@ import { failed, runOnServer, withinRateLimit, type Change, type Failure, type M
 const words = texts.selection
 
 /** The most that the server takes in one request. Of more, several requests are sent. */
-const MAX_ITEMS = 10_000
+export const MAX_ITEMS = 10_000
 const MAX_BYTES = 3_500_000
 
 /** A file or folder that an act is about; with `id`, only if it has that by now. */
