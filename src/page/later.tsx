@@ -7,7 +7,6 @@ import { texts } from './texts.ts'
 interface Parts {
   readonly AccountView: typeof import('./account/account-view.tsx').AccountView
   readonly CodeDialog: typeof import('./factors/code-dialog.tsx').CodeDialog
-  readonly CopyDialog: typeof import('./files/entry-dialogs.tsx').CopyDialog
   readonly EntryDetails: typeof import('./files/entry-details.tsx').EntryDetails
   readonly FolderDialog: typeof import('./files/folder-dialog.tsx').FolderDialog
   readonly LinkDialog: typeof import('./links/link-dialog.tsx').LinkDialog
@@ -44,7 +43,6 @@ const missingDemand = (missing: VNode, { demand: { cancel: onClose } }: { demand
 export const CodeDialog = part('CodeDialog', missingDemand)
 export const SetUpDialog = part('SetUpDialog', missingDemand)
 
-export const CopyDialog = part('CopyDialog', missingDialog)
 export const FolderDialog = part('FolderDialog', missingDialog)
 export const LinkDialog = part('LinkDialog', missingDialog)
 export const NewFolder = part('NewFolder', missingDialog)

@@ -3,7 +3,7 @@ import './app.tsx'
 import { AccountView } from './account/account-view.tsx'
 import { CodeDialog } from './factors/code-dialog.tsx'
 import { SetUpDialog } from './factors/set-up-dialog.tsx'
-import { CopyDialog, NewFolder, RemovalQuestion } from './files/entry-dialogs.tsx'
+import { NewFolder, RemovalQuestion } from './files/entry-dialogs.tsx'
 import { EntryDetails } from './files/entry-details.tsx'
 import { FolderDialog } from './files/folder-dialog.tsx'
 import { Preview } from './files/preview.tsx'
@@ -19,7 +19,6 @@ import { UploadRows } from './uploads/upload-rows.tsx'
 export const parts = {
   AccountView,
   CodeDialog,
-  CopyDialog,
   EntryDetails,
   FolderDialog,
   LinkDialog,

@@ -167,7 +167,13 @@ export const texts = {
     items: (count: string) => count === '1' ? '1 item' : `${count} items`,
     end: 'End the selection',
     stop: 'Stop',
-    running: { remove: 'Deleting', move: 'Moving', restore: 'Restoring', deleteForGood: 'Deleting for good' },
+    running: {
+      remove: 'Deleting',
+      move: 'Moving',
+      copy: 'Copying',
+      restore: 'Restoring',
+      deleteForGood: 'Deleting for good'
+    },
     progress: (done: string, all: string) => `${done} of ${all}`,
     deleted: (items: string) => `Moved to the trash: ${items}`,
     removed: (items: string) => `Deleted: ${items}`,
@@ -175,6 +181,25 @@ export const texts = {
     restored: (items: string) => `Restored: ${items}`,
     moved: (items: string, folder: string) => `Moved to ${folder === '' ? 'Files' : visibleName(folder)}: ${items}`,
     movedBack: (items: string) => `Moved back: ${items}`,
+    copied: (items: string, folder: string) => `Copied to ${folder === '' ? 'Files' : visibleName(folder)}: ${items}`,
+    lostTitle: (count: string) => count === '1'
+      ? 'Delete an older version or deleted file for good?'
+      : `Delete ${count} older versions and deleted files for good?`,
+    lostHint: 'The trash has no room for all of this. If you delete it, what is the oldest in the trash goes:',
+    goOn: 'Delete all the same',
+    refusals: {
+      name_invalid: 'The path would be too long.',
+      folder_into_itself: 'A folder can’t be put into itself.',
+      not_found: 'It is not there any more.',
+      name_taken: 'The name is taken there.',
+      parent_missing: 'The folder is not there any more.',
+      folder_not_empty: 'Something was added to it meanwhile.',
+      precondition_failed: 'Another file or folder has this name by now.',
+      quota_exceeded: 'There is no room for it.',
+      extension_not_allowed: 'The server does not accept files with this ending.',
+      file_locked: 'Another program has locked it.',
+      file_damaged: 'Its stored bytes are damaged.'
+    },
     removeTitle: (items: string) => `Delete ${items}?`,
     removeHint: 'This deletes everything in these folders:',
     deleteForGoodTitle: (items: string) => `Delete ${items} for good?`,
@@ -183,6 +208,7 @@ export const texts = {
     failed: {
       remove: (items: string) => `Not deleted: ${items}`,
       move: (items: string) => `Not moved: ${items}`,
+      copy: (items: string) => `Not copied: ${items}`,
       restore: (items: string) => `Not restored: ${items}`,
       deleteForGood: (items: string) => `Not deleted: ${items}`
     }

@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals'
+import { formatNumber } from '../format.ts'
 import { FolderDialog } from '../later.tsx'
 import { Question } from '../question.tsx'
 import { hasTrash } from '../settings.ts'
@@ -7,7 +8,7 @@ import { chosenEntries } from './chosen.ts'
 import { download, downloadZip } from './downloads.ts'
 import { filesFocus, isFolder, type Entry } from './entries.ts'
 import { notifyProblem } from './files.ts'
-import { moveAll, removeAll } from './many-files.ts'
+import { copyAll, losing, moveAll, removeAll } from './many-files.ts'
 import { countOf, running } from './many.ts'
 import { NamedEntries } from './named-entries.tsx'
 import { SelectionBar, type Act } from './selection-bar.tsx'
@@ -15,7 +16,7 @@ import { SelectionBar, type Act } from './selection-bar.tsx'
 const words = texts.selection
 
 /** The dialog about the chosen files and folders. */
-const opened = signal<'moving' | 'removal' | undefined>(undefined)
+const opened = signal<'move' | 'copy' | 'removal' | undefined>(undefined)
 
 const close = () => { opened.value = undefined }
 
@@ -41,7 +42,8 @@ export function chosenActs (): readonly Act[] {
   const chosen = chosenEntries.entries.value
   return [
     { label: texts.files.download, icon: 'download', action: () => { downloadChosen(chosen).catch(notifyProblem) } },
-    { label: texts.folders.move, icon: 'move', action: () => { opened.value = 'moving' } },
+    { label: texts.folders.move, icon: 'move', action: () => { opened.value = 'move' } },
+    { label: texts.files.copy, icon: 'copy', action: () => { opened.value = 'copy' } },
     { label: texts.files.remove, icon: 'trash', isDanger: true, action: removeChosen }
   ]
 }
@@ -52,12 +54,16 @@ export function ChosenEntries () {
   return (
     <>
       <SelectionBar selection={chosenEntries} focus={filesFocus} acts={chosenActs()} />
-      {opened.value === 'moving' && (
+      {(opened.value === 'move' || opened.value === 'copy') && (
         <FolderDialog
-          act='move' entries={chosen} action={async folder => { void moveAll(chosen, folder) }} onClose={close}
+          act={opened.value} entries={chosen} onClose={close}
+          action={opened.value === 'move'
+            ? async folder => { void moveAll(chosen, folder) }
+            : async folder => { void copyAll(chosen, folder) }}
         />
       )}
       {opened.value === 'removal' && <RemovalQuestion />}
+      {losing.value !== undefined && <LossQuestion {...losing.value} />}
     </>
   )
 }
@@ -73,6 +79,21 @@ function RemovalQuestion () {
     <Question title={title} label={label} action={async () => { void removeAll(chosen) }} onClose={close}>
       <p>{hasTrash ? words.removeHint : words.deleteAllHint}</p>
       <NamedEntries names={named.map(({ name }) => name)} />
+    </Question>
+  )
+}
+
+/** Asks before a deletion pushes older contents out of the trash. */
+function LossQuestion ({ entries, lost }: { entries: readonly Entry[], lost: number }) {
+  const count = formatNumber(lost)
+  const leave = () => { losing.value = undefined }
+  return (
+    <Question
+      title={words.lostTitle(count)} label={words.goOn} action={async () => { void removeAll(entries, lost) }}
+      onClose={leave}
+    >
+      <p>{words.lostHint}</p>
+      <NamedEntries names={entries.map(({ name }) => name)} />
     </Question>
   )
 }

@@ -8,7 +8,8 @@ import { EntryDetails } from '../later.tsx'
 import { listen } from '../listen.ts'
 import { lastOf } from '../paths.ts'
 import { texts } from '../texts.ts'
-import { entries, filesFocus, searchText, type Entry } from './entries.ts'
+import { entries, filesFocus, type Entry } from './entries.ts'
+import { isSearch } from './list-choice.ts'
 
 /** Narrower windows have no room beside the list. */
 const WIDE = '(width >= 64rem)'
@@ -29,7 +30,7 @@ export function DetailsPanel () {
   const isWide = useMedia(WIDE)
   useEffect(() => close, [])
   const found = entries.entries.value.find(({ id }) => id === detailed.value?.id)
-  const isGone = found === undefined && searchText.value === '' && entries.isComplete.value
+  const isGone = found === undefined && !isSearch.value && entries.isComplete.value
   useEffect(() => { if (isGone) close() }, [isGone])
   const entry = found ?? detailed.value
   if (entry === undefined || detailed.value === undefined) return null

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { statusOf } from '../errors.ts'
 import { FileName } from '../file-name.tsx'
-import { CopyDialog, FolderDialog, LinkDialog, NewFolder, Preview, RemovalQuestion, Versions } from '../later.tsx'
+import { FolderDialog, LinkDialog, NewFolder, Preview, RemovalQuestion, Versions } from '../later.tsx'
 import { refreshLinks } from '../links/links.ts'
 import { lastOf, parentOf } from '../paths.ts'
 import { hasLinks, hasTrash } from '../settings.ts'
@@ -24,6 +24,7 @@ import { removeFile } from './files.ts'
 import { createFolder, moveEntry, removeEmpty } from './folders.ts'
 import { layout } from './layout.ts'
 import { isSearch, scope, searchText } from './list-choice.ts'
+import { copyAll } from './many-files.ts'
 import { countOf } from './many.ts'
 import { EmptyList, ListState } from './list-state.tsx'
 import { Menu, type MenuItem, type Point } from './menu.tsx'
@@ -114,8 +115,11 @@ function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (kind === 'link') return <LinkDialog name={entry.name} kind='download' onClose={onClose} />
   if (kind === 'request') return <LinkDialog name={entry.name} kind='upload' onClose={onClose} />
   if (kind === 'removal') return <RemovalQuestion entry={entry} onClose={onClose} />
+  if (kind === 'copying') {
+    const action = async (folder: string) => { void copyAll([entry], folder) }
+    return <FolderDialog act='copy' entries={[entry]} action={action} onClose={onClose} />
+  }
   if (isFolder(entry)) return null
-  if (kind === 'copying') return <CopyDialog file={entry} onClose={onClose} />
   if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
   if (kind !== 'preview') return null
   return (
@@ -172,6 +176,7 @@ function refresh (): void {
 function itemsOf (entry: Entry, open: Open): MenuItem[] {
   const move = { label: texts.folders.move, action: () => open('moving', entry) }
   const rename = { label: texts.files.rename, action: () => open('renaming', entry) }
+  const copy = { label: texts.files.copy, action: () => open('copying', entry) }
   const details = { label: texts.details.show, action: () => showDetails(entry) }
   const remove = { label: texts.files.remove, isDanger: true, action: () => { void removeEntry(entry, open) } }
   const show = isSearch.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
@@ -181,7 +186,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
     const openEntry = { label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }
     const save = () => { void runInRow(entry, ({ name }) => downloadZip({ folder: name })) }
     const zip = { label: texts.files.download, action: save }
-    return [openEntry, ...show, zip, ...link, ...request, rename, move, details, remove]
+    return [openEntry, ...show, zip, ...link, ...request, rename, move, copy, details, remove]
   }
   return [
     { label: texts.files.open, action: () => open('preview', entry) },
@@ -190,7 +195,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
     ...link,
     rename,
     move,
-    { label: texts.files.copy, action: () => open('copying', entry) },
+    copy,
     { label: texts.files.versions, action: () => open('versions', entry) },
     details,
     remove

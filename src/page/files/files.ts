@@ -2,29 +2,14 @@ import type { DeletedFile, StoredFile } from 'magicstore'
 import { PageError, statusOf } from '../errors.ts'
 import { dismiss, notify } from '../notices.tsx'
 import { MAX_PAGE_ENTRIES } from '../pages.ts'
-import { joined, parentOf } from '../paths.ts'
 import { describe } from '../problem.tsx'
 import { request } from '../requests.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { loadTrash } from './deletions.ts'
-import { dropEntry, filesFocus, placeEntry, showEntry } from './entries.ts'
-
-/**
- * Copies a file in its folder, and offers to undo that.
- * @throws what `call` throws; the server refuses a name that is taken or not possible.
- */
-export async function copyFile ({ name }: StoredFile, newName: string): Promise<void> {
-  requireSegment(newName)
-  dismiss()
-  const copied = await call(store => store.copy(name, joined(parentOf(name), newName)))
-  placeEntry(copied)
-  filesFocus.focus({ key: copied.name, column: 0 })
-  notifyWithUndo(texts.files.copied(copied.name), () => removeUnchanged(copied))
-}
+import { dropEntry, showEntry } from './entries.ts'
 
 /** Undoes what added a file. @throws what `call` throws; `precondition_failed` if it has changed since. */
-async function removeUnchanged (file: StoredFile): Promise<void> {
+export async function removeUnchanged (file: StoredFile): Promise<void> {
   const { id, name, sha256 } = file
   const params = { path: { name }, query: { id }, header: { 'if-match': `"${sha256}"` } }
   await request(api => api.DELETE('/uploads/{name}', { params }))
@@ -65,8 +50,9 @@ async function showRemoval (file: StoredFile): Promise<void> {
 }
 
 /** The newest file of the trash that matches. @throws what `call` throws. */
-export async function findInTrash (matches: (file: DeletedFile) => boolean): Promise<DeletedFile | undefined> {
-  const { entries: newest } = await loadTrash({ limit: MAX_PAGE_ENTRIES })
+async function findInTrash (matches: (file: DeletedFile) => boolean): Promise<DeletedFile | undefined> {
+  const params = { query: { limit: MAX_PAGE_ENTRIES } }
+  const { files: newest } = await request(api => api.GET('/api/trash', { params }))
   return newest.find(matches)
 }
 

@@ -1,6 +1,5 @@
 import type { Folder } from 'magicstore'
 import { codeOf } from '../errors.ts'
-import { formatNumber } from '../format.ts'
 import { dismiss, notify } from '../notices.tsx'
 import { isWithin, joined, lastOf, parentOf } from '../paths.ts'
 import { request } from '../requests.ts'
@@ -9,7 +8,7 @@ import { texts } from '../texts.ts'
 import { openFolder } from '../view.ts'
 import { filesChanged } from './changes.ts'
 import { dropEntry, filesFocus, isFolder, placeEntry, showEntry, type Entry } from './entries.ts'
-import { findInTrash, notifyWithUndo, requireSegment } from './files.ts'
+import { notifyWithUndo, requireSegment } from './files.ts'
 
 /** Creates a folder in the open one. @throws what `call` throws; `name_taken` if a file has its name; PageError. */
 export async function createFolder (name: string): Promise<void> {
@@ -82,36 +81,6 @@ export async function removeEmpty (folder: Folder): Promise<boolean> {
   const undo = async () => showEntry(await call(store => store.createFolder(folder.name)))
   notifyWithUndo(texts.files.removed(folder.name), undo)
   return true
-}
-
-/** Deletes a folder with all that is in it, and offers to undo that. @throws what `call` throws. */
-export async function removeFolder (folder: Folder): Promise<void> {
-  const before = await findDeletion(folder)
-  await call(store => store.removeFolder(folder.name, { recursive: true }))
-  dropEntry(folder)
-  const deletedWith = await findDeletion(folder)
-  // A folder without files is not in the trash. What is found then is from an earlier folder of that name.
-  if (deletedWith == null || deletedWith === before) return notify({ text: texts.files.removed(folder.name) })
-  const undo = async () => {
-    await restoreDeletion(deletedWith)
-    showEntry(folder)
-  }
-  notifyWithUndo(texts.folders.deleted(folder.name), undo)
-}
-
-/** The newest deletion of a folder with this name whose files are in the trash. */
-async function findDeletion (folder: Folder): Promise<string | null | undefined> {
-  const newest = await findInTrash(({ name, deletedWith }) => deletedWith !== null && isWithin(name, folder.name))
-    .catch(() => undefined)
-  return newest?.deletedWith
-}
-
-/** Restores all files that were deleted together, as far as their names are free. @throws what `call` throws. */
-export async function restoreDeletion (deletedWith: string): Promise<void> {
-  const { restored, kept } = await call(store => store.restoreDeletion(deletedWith))
-  const rest = kept.length === 0 ? [] : [texts.folders.kept(formatNumber(kept.length))]
-  notify({ text: [texts.folders.restored(formatNumber(restored)), ...rest].join(' ') })
-  filesChanged()
 }
 
 /** Gives a file or folder another path, but nothing else that has its name by now. @throws what `call` throws. */

@@ -2,7 +2,10 @@ import type { Deletion } from 'magicstore'
 import { notify } from '../notices.tsx'
 import { texts } from '../texts.ts'
 import { chosenDeleted } from './chosen.ts'
+import { notifyWithUndo } from './files.ts'
+import { removeItems } from './many-files.ts'
 import { countOf, runAll } from './many.ts'
+import type { Item } from './server-acts.ts'
 import { deleteForGood, restore, titleOf } from './trash.ts'
 
 const words = texts.selection
@@ -10,10 +13,11 @@ const words = texts.selection
 /** Restores what deletions took, as far as the names are free. */
 export async function restoreAll (deletions: readonly Deletion[]): Promise<void> {
   const restored = await runAll('restore', deletions.map(named), async ({ deletion }) => {
-    await restore(deletion)
+    const items = await restore(deletion)
     chosenDeleted.clear([deletion])
+    return items
   })
-  if (restored.length > 0) notify({ text: words.restored(countOf(restored)) })
+  if (restored.length > 0) notifyRestored(words.restored(countOf(restored)), restored.flat())
 }
 
 export async function deleteAllForGood (deletions: readonly Deletion[]): Promise<void> {
@@ -22,6 +26,12 @@ export async function deleteAllForGood (deletions: readonly Deletion[]): Promise
     chosenDeleted.clear([deletion])
   })
   if (deleted.length > 0) notify({ text: words.deletedForGood(countOf(deleted)) })
+}
+
+/** Tells that something was restored, and offers to undo that if it is known what it was. */
+export function notifyRestored (text: string, items: readonly Item[]): void {
+  if (items.length === 0) notify({ text })
+  else notifyWithUndo(text, () => removeItems(items))
 }
 
 function named (deletion: Deletion) {

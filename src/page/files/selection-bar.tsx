@@ -56,7 +56,7 @@ function Progress ({ act: { act, done, all, stop } }: { act: Running }) {
   return (
     <>
       <progress max={all} value={done} aria-label={words.running[act]} />
-      <button type='button' onClick={stop}>{words.stop}</button>
+      {stop !== undefined && <button type='button' onClick={stop}>{words.stop}</button>}
     </>
   )
 }

@@ -1,4 +1,3 @@
-import type { ChangeList } from 'magicstore'
 import { formatNumber } from '../format.ts'
 import { notifyWhenFree } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
@@ -7,9 +6,7 @@ import { openFolder, view } from '../view.ts'
 import { filesChanged } from './changes.ts'
 import { entries, isAfter, isFolder, type Entry } from './entries.ts'
 import { isSearch } from './list-choice.ts'
-
-/** A change of a file or folder of the account. */
-type Change = ChangeList['changes'][number]
+import { countSteps, type Change } from './many.ts'
 
 /** The present state of entries that have changed, by id; undefined of those that are gone. */
 type States = ReadonlyMap<string, Entry | undefined>
@@ -18,6 +15,7 @@ type States = ReadonlyMap<string, Entry | undefined>
 export function showChanges (changes: readonly Change[]): void {
   if (changes.length === 0) return
   tellArrivals(changes)
+  countSteps(changes)
   const all = changes.map(({ id, file, folder }) => [id, listed(file ?? folder)] as const)
   const states = new Map(all.filter(([id, state]) => !isShown(id, state)))
   // A list that is being loaded may have the changes already. To change it would abort the load, again and again.

@@ -20,6 +20,7 @@ import { ChosenDeleted, deleteChosenForGood } from './chosen-deleted.tsx'
 import { chosenDeleted } from './chosen.ts'
 import { kindOf } from './kinds.ts'
 import { EmptyList, ListState } from './list-state.tsx'
+import { notifyRestored } from './many-deleted.ts'
 import { NamedEntries } from './named-entries.tsx'
 import { RowGrid } from './row-grid.tsx'
 import { SelectionBox, SelectionHeader } from './selection-box.tsx'
@@ -185,16 +186,14 @@ function DeletionName ({ deletion, tabIndex }: { deletion: Deletion, tabIndex: n
 }
 
 async function restoreAsOne (deletion: Deletion): Promise<void> {
-  await restore(deletion)
-  notify({ text: words.restored(titleOf(deletion)) })
+  notifyRestored(words.restored(titleOf(deletion)), await restore(deletion))
 }
 
 /** Asks for another name, because the name of the deleted file is taken. */
 function RestoreAs ({ deletion, onClose }: { deletion: Deletion, onClose: () => void }) {
   const { restoreAs, nameTaken, otherName } = words
   const action = async (name: string) => {
-    await restore(deletion, name)
-    notify({ text: words.restored(name) })
+    notifyRestored(words.restored(name), await restore(deletion, name))
   }
   return (
     <NameDialog

@@ -1,6 +1,7 @@
 import { bodyOf, type StoredFile } from 'magicstore'
 import { statusOf } from '../errors.ts'
-import { entries, isListed, placeEntry, searchText } from '../files/entries.ts'
+import { entries, isListed, placeEntry } from '../files/entries.ts'
+import { searchText } from '../files/list-choice.ts'
 import { call } from '../session.ts'
 import { removeFingerprints } from './fingerprints.ts'
 import { nextName } from './names.ts'

@@ -4,7 +4,7 @@ import {
   choose, dialogButton, fileButton, folderLink, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press, refusal,
   undo, visitAs, widths
 } from '../files-page.ts'
-import { checkAccessible, checkFits, hasFocusIn } from '../page.ts'
+import { checkAccessible, checkFits, goTo, hasFocusIn } from '../page.ts'
 
 const menu = (page: Page, name: string) => page.getByRole('menu', { name: `Actions for ${name}`, exact: true })
 const item = (page: Page, name: string) => page.getByRole('menuitem', { name, exact: true })
@@ -134,6 +134,27 @@ browserTest('what is renamed, copied, moved and deleted is undone by Ctrl+Z whil
   await undo(page).click()
   await notice(page, 'Renamed to y.txt').waitFor()
   t.pass('after a failure of the network it is offered again')
+})
+
+browserTest('what is restored from the trash is moved there again by an undo', async t => {
+  const { page, server, user } = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b', 'dir/in/x.txt': 'x', 'dir/y.txt': 'y' })
+  const stored = async () => (await server.send('GET', '/api/files', { user })).json.files.map(({ name }: { name: string }) => name)
+  await fileButton(page, 'a.txt').click({ button: 'right' })
+  await item(page, 'Delete').click()
+  await notice(page, 'Moved to the trash: a.txt').waitFor()
+  await choose(page, 'dir', 'Delete')
+  await dialogButton(page, 'Delete').click()
+  await notice(page, 'Moved to the trash with its contents: dir').waitFor()
+  await goTo(page, 'Trash')
+  for (const [name, restored] of [['a.txt', ['a.txt', 'b.txt']], ['dir', ['b.txt', 'dir/y.txt', 'dir/in/x.txt']]] as const) {
+    await page.getByRole('button', { name: `Restore ${name}`, exact: true }).click()
+    await notice(page, `Restored: ${name}`).waitFor()
+    t.strictSame((await stored()).sort(), [...restored].sort())
+    await press(page, 'Control+z')
+    await notice(page, 'Moved to the trash: 1 item').waitFor()
+    t.strictSame(await stored(), ['b.txt'])
+    await page.getByRole('button', { name: `Restore ${name}`, exact: true }).waitFor()
+  }
 })
 
 browserTest('a new name with a slash is refused with a word about folders', async t => {

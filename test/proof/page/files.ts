@@ -43,7 +43,7 @@ browserTest('by mouse, files are sorted, renamed, deleted and restored', async t
   listTrash()
   await undo(page).waitFor()
 
-  const remove = await hold(page, '**/uploads/c.txt')
+  const remove = await hold(page, '**/api/trash')
   await page.getByRole('grid').getByRole('checkbox', { name: 'Select c.txt' }).click()
   await page.getByRole('button', { name: 'Delete', exact: true }).click()
   t.equal(await undo(page).count(), 0, 'nor of several files')
