@@ -486,7 +486,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     const wanted = newFile(id, 'a.txt', { size: 123 })
     const { file, isNew } = await metadata.files.add(wanted, unlimited)
     const { isLeased, ...fields } = wanted
-    t.strictSame(file, { id: file.id, folderId: 0, ...fields, createdAt: 5000, updatedAt: 5000, storedAt: 5000 })
+    const times = { createdAt: 5000, updatedAt: 5000, storedAt: 5000, changedAt: 5000 }
+    t.strictSame(file, { id: file.id, folderId: 0, ...fields, ...times })
     clock.set(6000)
     t.ok(isNew)
     t.strictSame(await metadata.files.find(id, 'a.txt'), file)

@@ -163,7 +163,7 @@ browserTest('folders come first, in the order of names; a search finds both; all
   const { page, server, token } = visit
   await shows(t, () => namesOf(page), ['alpha', 'beta', 'a.txt', 'b.txt'])
   await page.getByRole('button', { name: 'Name' }).click()
-  await shows(t, () => namesOf(page), ['alpha', 'beta', 'b.txt', 'a.txt'])
+  await shows(t, () => namesOf(page), ['beta', 'alpha', 'b.txt', 'a.txt'])
   await page.getByRole('searchbox').fill('b')
   await shows(t, () => namesOf(page), ['beta', 'b.txt'])
   await folderLink(page, 'beta').click()
@@ -178,7 +178,7 @@ browserTest('folders come first, in the order of names; a search finds both; all
   await shows(t, async () => {
     await press(page, 'End')
     return page.evaluate(() => document.activeElement?.textContent)
-  }, '1.txt', 'the files come after the last page of folders')
+  }, '2.txt', 'the files come after the last page of folders')
   t.equal(await page.getByRole('grid').getAttribute('aria-rowcount'), String(sizes.pageFolders + 3))
   await press(page, 'Home', 'ArrowDown', 'Enter')
   await heading(page, numbered(1)).waitFor()
