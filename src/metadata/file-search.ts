@@ -2,7 +2,7 @@ import { and, eq, inArray } from 'drizzle-orm'
 import { fileColumns } from './columns.ts'
 import { createNameScan, type FoundFile, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
-import type { FileOrder, FileRecord, FileSearch, Found } from './records.ts'
+import type { FileOrder, FileRecord, FileSearch, Findings } from './records.ts'
 import { query } from './rule.ts'
 import { bestOf, firstOf, naturalRank, type Ranking } from './searches.ts'
 import type { Services } from './services.ts'
@@ -32,7 +32,7 @@ export function createFileSearch ({ engine, tree, turns }: Services) {
   const { files: table } = engine.tables
   const { scan, scanBelow } = createNameScan(engine, tree, turns)
 
-  async function start (ownerId: number, search: FileSearch): Promise<Found<FileRecord>> {
+  async function start (ownerId: number, search: FileSearch): Promise<Findings<FileRecord>> {
     const { folder, isBelow, order, limit } = search
     const folderId = folder === undefined ? undefined : await engine.read(() => tree.idOf(ownerId, folder))
     const chunks = folder !== undefined && isBelow
@@ -52,7 +52,7 @@ export function createFileSearch ({ engine, tree, turns }: Services) {
     return found.map(({ folderId, name }) => files.get(placeOf(folderId, name))).filter(file => file !== undefined)
   }
 
-  return (ownerId: number, search: FileSearch): Promise<Found<FileRecord>> =>
+  return (ownerId: number, search: FileSearch): Promise<Findings<FileRecord>> =>
     turns.search(ownerId, () => start(ownerId, search))
 }
 

@@ -1,7 +1,7 @@
 import { and, asc, gt, lt } from 'drizzle-orm'
 import { folderColumns } from './columns.ts'
 import { boundsBelow, splitPath } from './paths.ts'
-import type { FolderOrder, FolderRecord, FolderSearch, Found } from './records.ts'
+import type { FolderOrder, FolderRecord, FolderSearch, Findings } from './records.ts'
 import { limitedTo, matching, placeholder, prepared } from './rule.ts'
 import { bestOf, type Chunk, firstOf, matcherOf, naturalRank, type Ranking } from './searches.ts'
 import type { Services } from './services.ts'
@@ -56,7 +56,7 @@ export function createFolderSearch ({ engine, tree, members, turns }: Services) 
     }
   }
 
-  return (ownerId: number, search: FolderSearch): Promise<Found<FolderRecord>> => turns.search(ownerId, async () => {
+  return (ownerId: number, search: FolderSearch): Promise<Findings<FolderRecord>> => turns.search(ownerId, async () => {
     const { order, limit } = search
     const chunks = scan(ownerId, search)
     const ranking = rankings[order]

@@ -149,7 +149,7 @@ export interface FileSearch extends Search { readonly order: FileOrder }
 export interface FolderSearch extends Search { readonly order: FolderOrder }
 
 /** A page of a search. */
-export interface Found<Record> {
+export interface Findings<Record> {
   /** May be fewer than the limit, or none, also if there are more. */
   readonly entries: readonly Record[]
   /** The names that it looked at, at most 100,000. */

@@ -7,9 +7,9 @@ import type { Services } from './services.ts'
 /** Rows in one transaction. SQLite takes 10 ms for them. */
 const BATCH = 1000
 
-type Table = Tables['files' | 'folders']
+type NamedTable = Tables['files' | 'folders']
 
-interface Row { readonly id: number, readonly name: string, readonly sortKey: string | null }
+interface NamedRow { readonly id: number, readonly name: string, readonly sortKey: string | null }
 
 /** The sort keys of files and folders, which a change of a name keeps right. */
 export function createSortKeys ({ engine, longRunning }: Pick<Services, 'engine' | 'longRunning'>) {
@@ -21,12 +21,12 @@ export function createSortKeys ({ engine, longRunning }: Pick<Services, 'engine'
   })
 
   /** Some rows with an id after `after`, by their ids. */
-  const rowsOf = (table: Table, after: number, condition?: SQL) => query((db: Db) =>
+  const rowsOf = (table: NamedTable, after: number, condition?: SQL) => query((db: Db) =>
     db.select({ id: table.id, name: table.name, sortKey: table.sortKey }).from(table)
       .where(and(gt(table.id, after), condition)).orderBy(asc(table.id)).limit(BATCH))
 
-  async function * wrongIn (table: Table): AsyncGenerator<Row[]> {
-    let rows: Row[] = []
+  async function * wrongIn (table: NamedTable): AsyncGenerator<NamedRow[]> {
+    let rows: NamedRow[] = []
     do {
       const after = rows.at(-1)?.id ?? 0
       rows = await longRunning.read(() => rowsOf(table, after))
@@ -35,7 +35,7 @@ export function createSortKeys ({ engine, longRunning }: Pick<Services, 'engine'
   }
 
   /** A row that was renamed meanwhile has the key of its new name. */
-  const set = (table: Table, rows: readonly Row[]) => engine.transact(function * () {
+  const set = (table: NamedTable, rows: readonly NamedRow[]) => engine.transact(function * () {
     const update = table === files ? updates.ofFile : updates.ofFolder
     yield * pipeline(...rows.map(({ id, name }) => update({ id, name, sortKey: sortKeyOf(name) })))
   })
@@ -44,7 +44,7 @@ export function createSortKeys ({ engine, longRunning }: Pick<Services, 'engine'
     /** Sets those that are missing: rows of an older version have none. For the start. */
     async fill (): Promise<void> {
       for (const table of tables) {
-        let rows: Row[] = []
+        let rows: NamedRow[] = []
         do {
           const after = rows.at(-1)?.id ?? 0
           rows = await engine.read(() => rowsOf(table, after, isNull(table.sortKey)))
