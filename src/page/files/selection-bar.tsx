@@ -1,5 +1,5 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
-import { isFocusLost } from '../focus.ts'
+import { focusMain, isFocusLost } from '../focus.ts'
 import { formatNumber, formatSize } from '../format.ts'
 import { Icon, type IconName } from '../icon.tsx'
 import { IconButton } from '../icon-button.tsx'
@@ -83,7 +83,9 @@ function useKeptFocus (bar: { readonly current: HTMLElement | null }, focus: Gri
   useLayoutEffect(() => {
     if (!hadFocus || !isFocusLost()) return
     const button = isRunning ? bar.current?.querySelector('button') : null
-    if (button == null) focus.focus()
-    else button.focus()
+    if (button != null) return button.focus()
+    // The list may be empty by now.
+    focusMain()
+    focus.focus()
   })
 }
