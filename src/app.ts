@@ -29,6 +29,7 @@ import { FileCopy, FileList, Rename, StoredFile } from './files/schemas.ts'
 import { zipRoutes } from './files/zip-routes.ts'
 import { ZipNames } from './files/zip-schemas.ts'
 import { prepareCallers } from './http/caller.ts'
+import { compressLists } from './http/compression.ts'
 import { Connections } from './http/connections.ts'
 import { sendProblem, refuseUnknownPath } from './http/error-handler.ts'
 import { acceptJson } from './http/json-bodies.ts'
@@ -123,6 +124,7 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
   const outages = watchFailures(app, store.failures, requestLog)
   metrics?.watchOutages(outages)
   prepareCallers(app)
+  await compressLists(app)
   describeOperations(app)
   await protect(app, config, () => connections.countInProgress() - store.changes.countWaiting())
   refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))

@@ -57,7 +57,8 @@ CREATE TABLE "changes" (
 	"from_name" text COLLATE "C",
 	"file_id" bigint,
 	"folder_id" bigint,
-	"at" bigint NOT NULL
+	"at" bigint NOT NULL,
+	"link_id" bigint
 );
 --> statement-breakpoint
 CREATE TABLE "discarded_blobs" (

@@ -14,6 +14,7 @@ CREATE TABLE `changes` (
 	`file_id` integer,
 	`folder_id` integer,
 	`at` integer NOT NULL,
+	`link_id` integer,
 	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE cascade
 );
 --> statement-breakpoint

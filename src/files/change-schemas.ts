@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { dateOf, OneOf, SharedObject, Timestamp } from '../http/wire-values.ts'
+import { dateOf, Id, OneOf, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { changeKinds, type ChangeRecord, resetReasons } from '../metadata/change-records.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import { Folder, folderOf } from './folder-schemas.ts'
@@ -32,6 +32,7 @@ export const Change = SharedObject('Change', 'A change of a file or folder.', {
   name: Path('The path of the file or folder; after a move, the new one.'),
   from: Type.Optional(Path('For `moved` and `folder_moved`: the path before.')),
   at: Timestamp('When it happened.'),
+  linkId: Type.Optional(Id('For `stored`: the id of the link by which a visitor sent the file. Otherwise absent.', 3)),
   file: Type.Optional(answer(StoredFile, 'The file with this `id` as it is now, whatever the kind of the change. ' +
     'Absent if there is none.')),
   folder: Type.Optional(answer(Folder, 'The same of a folder.'))
@@ -102,7 +103,7 @@ export const nextChanges = {
 
 /** A change as clients see it. */
 export function changeOf (
-  { kind, name, fromName, at, fileId, folderId, file, folder }: ChangeRecord,
+  { kind, name, fromName, at, fileId, folderId, linkId, file, folder }: ChangeRecord,
   request: IncomingMessage,
   describing: Describing
 ): Static<typeof Change> {
@@ -113,6 +114,7 @@ export function changeOf (
     name,
     ...(fromName !== null && { from: fromName }),
     at: dateOf(at),
+    ...(linkId !== null && { linkId }),
     ...(file !== null && { file: fileOf(file, request, describing) }),
     ...(folder !== null && { folder: folderOf(folder, request, describing) })
   }

@@ -1,7 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { failures, type Problem } from '../problems.ts'
 import { MAX_LOCKS } from '../metadata/lock-records.ts'
-import { Count, ExactObject, ONE_LINE, SharedObject } from './wire-values.ts'
+import { factors } from '../metadata/records.ts'
+import { Count, ExactObject, ONE_LINE, OneOf, SharedObject } from './wire-values.ts'
 
 const text = (maxLength: number, options: { description: string, examples: string[] }) =>
   Type.String({ minLength: 1, maxLength, pattern: ONE_LINE, ...options })
@@ -43,6 +44,10 @@ export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC
   }), {
     maxItems: 32,
     description: 'Validation errors, one for each mismatch with the schema.'
+  })),
+  factors: Type.Optional(Type.Array(OneOf(factors, { examples: ['totp'] }), {
+    maxItems: factors.length,
+    description: 'For `second_factor_required`: the second factors of the account.'
   })),
   locked: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE }), {
     maxItems: MAX_LOCKS,

@@ -25,6 +25,8 @@ export interface StoreContext {
   /** By uploads, but not by the one that becomes the file. */
   readonly reserved: UploadUsage
   readonly quota: Quota
+  /** The link by which it is stored. */
+  readonly linkId?: number
 }
 
 /** The content of a file. */
@@ -67,12 +69,12 @@ export function createFileContents ({
   function * create (file: NewFile, context: StoreContext): Rule<FileRecord> {
     const { isLeased, ...values } = file
     const { ownerId, size, blobId } = file
-    const { owner, reserved, time, quota } = context
+    const { owner, reserved, time, quota, linkId } = context
     const folderId = yield * makeParents({ bytes: size, files: 1 }, context)
     const segment = segmentColumns(file.name)
     const [[created]] = yield * pipeline(
       queries.insert({ ...values, folderId, ...segment, createdAt: time, updatedAt: time, storedAt: time }),
-      changeLog.stored(file, time),
+      changeLog.stored(file, time, linkId),
       owners.charge(ownerId, { usedBytes: size, usedFiles: 1 }),
       isLeased ? endLease(blobId) : undefined
     )

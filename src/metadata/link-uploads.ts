@@ -91,7 +91,7 @@ export function createLinkUploads ({
       const name = yield * tree.freePath(owner.id, { id: folderId, path: folder }, file.name)
       const place = yield * tree.place(owner.id, name, yield * tree.known(owner.id, name))
       // The room has been judged: with the quota, kept content would go for an empty file of an owner who is beyond it.
-      const context = { owner, current: undefined, place, time, reserved, quota: unlimited }
+      const context = { owner, current: undefined, place, time, reserved, quota: unlimited, linkId }
       yield * guard.admit(context, {}, targetsOfNew(name, place))
       const stored = yield * contents.store({ ...file, name }, context)
       yield * queries.charge({ linkId, bytes: file.size })

@@ -394,7 +394,9 @@ export function createTables (dialect: Dialect) {
     // One of the two is null. Not references: a change outlives its file or folder.
     fileId: optional.number,
     folderId: optional.number,
-    at: number
+    at: number,
+    // Of the link by which a visitor stored the file. Not a reference: a change outlives the link.
+    linkId: optional.number
   }), columns => [index('changes_owner').on(columns.ownerId, columns.id)])
 
   /** A link ends with the row of its account, file or folder. */

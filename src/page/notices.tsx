@@ -18,14 +18,23 @@ const SHOWN_MILLISECONDS = 8000
 
 const notice = signal<Notice | undefined>(undefined)
 
+let waiting: Notice | undefined
+
 /** Shows and announces a notice until it is dismissed or the next one replaces it. */
 export function notify (next: Notice): void {
   notice.value = next
 }
 
+/** The same, but not in place of a notice that offers something: then it waits. */
+export function notifyWhenFree (next: Notice): void {
+  if (notice.peek()?.action === undefined) notify(next)
+  else waiting = next
+}
+
 /** Removes the notice. Deletions and moves begin with this, so that the undo of an earlier one is not shown. */
 export function dismiss (): void {
-  notice.value = undefined
+  notice.value = waiting
+  waiting = undefined
 }
 
 /** The place of the notice. */

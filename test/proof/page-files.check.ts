@@ -2,11 +2,13 @@
 
 import './page/acts.ts'
 import './page/files.ts'
+import './page/focus.ts'
 import './page/folders.ts'
 import './page/grid.ts'
 import './page/live.ts'
 import './page/many.ts'
 import './page/names.ts'
+import './page/parts.ts'
 import './page/previews.ts'
 import './page/search.ts'
 import './page/selection.ts'

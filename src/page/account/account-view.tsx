@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { DeleteSection } from './delete-section.tsx'
 import { EventSection } from './event-section.tsx'

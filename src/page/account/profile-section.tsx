@@ -1,7 +1,7 @@
 import { Detail } from '../detail.tsx'
 import { formatDate, formatNumber, formatSize } from '../format.ts'
 import { request } from '../requests.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { Section, Unloaded } from './section.tsx'
 

@@ -1,11 +1,12 @@
 import { useEffect, useState } from 'preact/hooks'
 import { statusOf } from '../errors.ts'
 import { FileName } from '../file-name.tsx'
-import { LinkDialog } from '../links/link-dialog.tsx'
+import { CopyDialog, FolderDialog, LinkDialog, NewFolder, Preview, RemovalQuestion, Versions } from '../later.tsx'
 import { refreshLinks } from '../links/links.ts'
 import { lastOf, parentOf } from '../paths.ts'
 import { hasLinks, hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
+import { isArriving } from '../uploads/upload-list.ts'
 import { addressOf, openFolder } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
 import { chosenActs, ChosenEntries, removeChosen } from './chosen-entries.tsx'
@@ -19,20 +20,16 @@ import {
 } from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
-import { CopyDialog, NewFolder, RemovalQuestion } from './entry-dialogs.tsx'
 import { removeFile } from './files.ts'
 import { createFolder, moveEntry, removeEmpty } from './folders.ts'
-import { FolderDialog } from './folder-dialog.tsx'
 import { layout } from './layout.ts'
 import { countOf } from './many.ts'
 import { EmptyList, ListState } from './list-state.tsx'
 import { Menu, type MenuItem, type Point } from './menu.tsx'
-import { Preview } from './preview.tsx'
 import { RowGrid } from './row-grid.tsx'
 import { TileGrid } from './tile-grid.tsx'
 import { Toolbar } from './toolbar.tsx'
 import { useFresh } from './use-fresh.ts'
-import { Versions } from './versions.tsx'
 
 type Part = 'link' | 'request' | 'preview' | 'versions' | 'renaming' | 'moving' | 'copying' | 'removal'
 
@@ -222,6 +219,7 @@ function NoEntries () {
     const text = isEverywhere.value ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
     return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
   }
+  if (isArriving.value) return null
   const title = openFolder.value === '' ? texts.files.empty : texts.folders.empty
   return <EmptyList title={title} hint={texts.files.emptyHint} />
 }

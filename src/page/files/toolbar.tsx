@@ -53,6 +53,7 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
       <Letters />
       <label class='order'>
         <span class='hidden'>{texts.files.order}</span>
+        <Icon name='sort' />
         <select value={order.value} onChange={event => sortBy(event.currentTarget.value as Order)}>
           {orders.map(value => (
             <option key={value} value={value}>{texts.files.orders[value]}</option>

@@ -53,6 +53,7 @@ export function useGrid<Entry> (
   const onMove = () => { isMoving.current = true }
   const listeners =
     listenersOf({ entries, keyOf, nameOf, focus, selection, typeAhead, page: rows.page, perRow, onKey, onMove, onMenu })
+  const onEndKey = useEndKey({ listing, keyOf, focus, body })
   const pointerListeners = usePointerSelection(selection, index => entries[index])
   return {
     entries,
@@ -62,7 +63,14 @@ export function useGrid<Entry> (
     rowHeight: rows.height,
     /** The rows that are to be rendered. */
     shownRows: shownRows(rows, Math.floor(activeIndex / perRow)),
-    listeners: { ...listeners, ...pointerListeners }
+    listeners: {
+      ...listeners,
+      ...pointerListeners,
+      onKeyDown (event: KeyboardEvent): void {
+        listeners.onKeyDown(event)
+        onEndKey(event)
+      }
+    }
   }
 }
 
@@ -119,6 +127,31 @@ function useRowFocus ({ body, isMoving, activeIndex, focus, indexOf }: RowFocus)
     const element = body.current
     return () => { if (element?.contains(document.activeElement) === true) focusMain() }
   }, [])
+}
+
+interface EndKey<Entry> extends Pick<GridProps<Entry>, 'listing' | 'keyOf' | 'focus'> {
+  body: { readonly current: HTMLElement | null }
+}
+
+/** End moves the focus to the last loaded entry, and once all are loaded, to the last one, if it is still there. */
+function useEndKey<Entry> ({ listing, keyOf, focus, body }: EndKey<Entry>): (event: KeyboardEvent) => void {
+  const lastLoaded = useRef<string>()
+  const isComplete = listing.isComplete.value
+  const { active } = focus
+  useEffect(() => {
+    const isWaiting = lastLoaded.current !== undefined && lastLoaded.current === active.peek()?.key
+    const last = listing.entries.peek().at(-1)
+    if (!isComplete) return
+    lastLoaded.current = undefined
+    if (!isWaiting || last === undefined || body.current?.contains(document.activeElement) !== true) return
+    focus.focus({ key: keyOf(last), column: active.peek()?.column ?? 0 })
+  }, [isComplete])
+  return ({ key, defaultPrevented }) => {
+    lastLoaded.current = undefined
+    if (key !== 'End' || !defaultPrevented || listing.isComplete.peek()) return
+    lastLoaded.current = active.peek()?.key
+    listing.loadRest()
+  }
 }
 
 function focusControl (row: Element | null, column: number, block: 'nearest' | 'start'): void {

@@ -1,6 +1,6 @@
 import { PathName } from '../file-name.tsx'
 import { formatDate, formatNumber, formatSize } from '../format.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { OptionalTime } from '../time.tsx'
 import { isExpired, isOver, type Link } from './links.ts'
 

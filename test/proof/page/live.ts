@@ -1,5 +1,6 @@
 import { browserTest, isFocused, shows } from '../browser.ts'
-import { addTo, choose, fileButton, namesOf, press, textFile, visitAs } from '../files-page.ts'
+import { addTo, choose, fileButton, namesOf, notice, press, textFile, undo, visitAs } from '../files-page.ts'
+import { giveAway } from '../links-page.ts'
 import { goTo, openSecondWindow, signedIn } from '../page.ts'
 
 browserTest('what another program stores, renames and deletes stands in the list at once, and the focus and the chosen rows stay', async t => {
@@ -27,6 +28,28 @@ browserTest('what another program stores, renames and deletes stands in the list
   await shows(t, async () => (await namesOf(page)).length, 3)
   await server.send('DELETE', '/uploads/e.txt', { user })
   await shows(t, async () => (await namesOf(page)).length, 4)
+})
+
+browserTest('what arrives by a link is said, but not in place of an offer to undo', async t => {
+  const { page, server, token, put } = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b' }, { settings: { LINKS: 'on' } })
+  await server.send('PUT', '/api/folders/inbox', { token })
+  const { url } = await giveAway(server, token, { name: 'inbox', kind: 'upload' })
+  const send = (name: string) => server.send('PUT', `${new URL(url).pathname}/files/${name}`, { body: 'x' })
+  await send('one.txt')
+  await notice(page, 'Arrived by a link: inbox/one.txt').waitFor()
+  await put('c.txt', 'of the owner')
+  await fileButton(page, 'c.txt').waitFor()
+  await fileButton(page, 'a.txt').focus()
+  await press(page, 'Delete')
+  await undo(page).waitFor()
+  await send('two.txt')
+  await fileButton(page, 'b.txt').focus()
+  await shows(t, async () => (await server.send('GET', '/api/files?folder=inbox', { token })).json.files.length, 2)
+  await put('d.txt', 'later')
+  await fileButton(page, 'd.txt').waitFor()
+  t.equal(await undo(page).count(), 1, 'the offer stays')
+  await undo(page).click()
+  await notice(page, 'Restored: a.txt').waitFor()
 })
 
 browserTest('a file that is added in one window stands in the other, in each order', async t => {
