@@ -24,8 +24,8 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 7600,
-  accounts: 6900,
+  '.': 7800,
+  accounts: 7000,
   backends: 2100,
   backup: 9100,
   blobs: 2000,
@@ -34,18 +34,18 @@ const TOKENS: Readonly<Record<string, number>> = {
   commands: 11_300,
   config: 1100,
   'data-folder': 2800,
-  deployment: 600,
+  deployment: 700,
   doctor: 6300,
   factors: 8100,
-  files: 25_900,
-  fsck: 1000,
-  http: 12_900,
-  links: 10_000,
-  metadata: 52_900,
-  'metadata/postgres': 11_300,
-  'metadata/sqlite': 9500,
+  files: 31_200,
+  fsck: 1100,
+  http: 13_700,
+  links: 10_100,
+  metadata: 59_200,
+  'metadata/postgres': 11_400,
+  'metadata/sqlite': 9600,
   monitoring: 5000,
-  openapi: 4400,
+  openapi: 4500,
   tokens: 7400,
   uploads: 15_100,
   webdav: 10_400
@@ -64,7 +64,9 @@ const FORWARDERS = [
 ]
 
 /** Names that several files give to a type of their own, and how many do. */
-const SHARED_NAMES: string[] = []
+const SHARED_NAMES: string[] = [
+  'Found 2', 'Row 2', 'Table 2'
+]
 
 /** One request does not fill all caches, and a timer may run another file during any. */
 const REPETITIONS = 10

@@ -296,7 +296,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
 
   /** All folders, each before those below. */
   async function listFolders (path = ''): Promise<{ path: string, createdAt: number }[]> {
-    const found = await metadata.folders.list(ownerId, path, page)
+    const found = await metadata.folders.list(ownerId, path, { order: 'name', ...page })
     const withThoseBelow = found.map(async ({ path, createdAt }) => [{ path, createdAt }, ...await listFolders(path)])
     return (await Promise.all(withThoseBelow)).flat()
   }

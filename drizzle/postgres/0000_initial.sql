@@ -93,6 +93,8 @@ CREATE TABLE "files" (
 	"updated_at" bigint NOT NULL,
 	"stored_at" bigint DEFAULT 0 NOT NULL,
 	"modified_at" bigint,
+	"changed_at" bigint GENERATED ALWAYS AS (coalesce(modified_at, stored_at)) STORED NOT NULL,
+	"sort_key" text COLLATE "C",
 	"properties" text
 );
 --> statement-breakpoint
@@ -102,6 +104,7 @@ CREATE TABLE "folders" (
 	"parent_id" bigint NOT NULL,
 	"name" text COLLATE "C" NOT NULL,
 	"path" text COLLATE "C" NOT NULL,
+	"sort_key" text COLLATE "C",
 	"created_at" bigint NOT NULL,
 	"properties" text
 );
@@ -310,11 +313,16 @@ CREATE UNIQUE INDEX "discarded_blobs_blob" ON "discarded_blobs" USING btree ("bl
 CREATE INDEX "discarded_blobs_age" ON "discarded_blobs" USING btree ("discarded_at","id");--> statement-breakpoint
 CREATE INDEX "events_account" ON "events" USING btree ("account_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "files_folder_name" ON "files" USING btree ("owner_id","folder_id","name");--> statement-breakpoint
+CREATE INDEX "files_folder_natural" ON "files" USING btree ("owner_id","folder_id","sort_key","name");--> statement-breakpoint
+CREATE INDEX "files_without_sort_key" ON "files" USING btree ("id") WHERE "files"."sort_key" is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "files_blob" ON "files" USING btree ("blob_id");--> statement-breakpoint
 CREATE INDEX "files_folder_created" ON "files" USING btree ("owner_id","folder_id","created_at","id");--> statement-breakpoint
+CREATE INDEX "files_folder_changed" ON "files" USING btree ("owner_id","folder_id","changed_at","id");--> statement-breakpoint
 CREATE INDEX "files_folder_size" ON "files" USING btree ("owner_id","folder_id","size","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_path" ON "folders" USING btree ("owner_id","path");--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_parent_name" ON "folders" USING btree ("owner_id","parent_id","name");--> statement-breakpoint
+CREATE INDEX "folders_parent_natural" ON "folders" USING btree ("owner_id","parent_id","sort_key","name");--> statement-breakpoint
+CREATE INDEX "folders_without_sort_key" ON "folders" USING btree ("id") WHERE "folders"."sort_key" is null;--> statement-breakpoint
 CREATE INDEX "folders_owner" ON "folders" USING btree ("owner_id","id");--> statement-breakpoint
 CREATE INDEX "deletions_owner" ON "deletions" USING btree ("owner_id","deleted_at","id");--> statement-breakpoint
 CREATE INDEX "kept_owner" ON "kept" USING btree ("owner_id","kept_at","id","size");--> statement-breakpoint

@@ -25,6 +25,7 @@ CREATE TABLE `folders` (
 	`parent_id` integer NOT NULL,
 	`name` text NOT NULL,
 	`path` text NOT NULL,
+	`sort_key` text,
 	`created_at` integer NOT NULL,
 	`properties` text,
 	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
@@ -32,6 +33,8 @@ CREATE TABLE `folders` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `folders_path` ON `folders` (`owner_id`,`path`);--> statement-breakpoint
 CREATE UNIQUE INDEX `folders_parent_name` ON `folders` (`owner_id`,`parent_id`,`name`);--> statement-breakpoint
+CREATE INDEX `folders_parent_natural` ON `folders` (`owner_id`,`parent_id`,`sort_key`,`name`);--> statement-breakpoint
+CREATE INDEX `folders_without_sort_key` ON `folders` (`id`) WHERE "folders"."sort_key" is null;--> statement-breakpoint
 CREATE INDEX `folders_owner` ON `folders` (`owner_id`,`id`);--> statement-breakpoint
 CREATE TABLE `deletions` (
 	`id` text PRIMARY KEY NOT NULL,
@@ -235,12 +238,17 @@ DROP INDEX `files_owner_size`;--> statement-breakpoint
 ALTER TABLE `files` ADD `folder_id` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `files` ADD `stored_at` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `files` ADD `modified_at` integer;--> statement-breakpoint
+ALTER TABLE `files` ADD `changed_at` integer GENERATED ALWAYS AS (coalesce(modified_at, stored_at)) VIRTUAL NOT NULL;--> statement-breakpoint
+ALTER TABLE `files` ADD `sort_key` text;--> statement-breakpoint
 ALTER TABLE `files` ADD `properties` text;--> statement-breakpoint
 ALTER TABLE `files` DROP COLUMN `is_date_shared`;--> statement-breakpoint
 CREATE UNIQUE INDEX `files_folder_name` ON `files` (`owner_id`,`folder_id`,`name`);--> statement-breakpoint
+CREATE INDEX `files_folder_natural` ON `files` (`owner_id`,`folder_id`,`sort_key`,`name`);--> statement-breakpoint
+CREATE INDEX `files_without_sort_key` ON `files` (`id`) WHERE "files"."sort_key" is null;--> statement-breakpoint
 CREATE INDEX `files_folder_created` ON `files` (`owner_id`,`folder_id`,`created_at`,`id`);--> statement-breakpoint
 CREATE INDEX `files_folder_size` ON `files` (`owner_id`,`folder_id`,`size`,`id`);--> statement-breakpoint
 UPDATE `files` SET `stored_at` = `updated_at`;--> statement-breakpoint
+CREATE INDEX `files_folder_changed` ON `files` (`owner_id`,`folder_id`,`changed_at`,`id`);--> statement-breakpoint
 ALTER TABLE `tokens` ADD `factors` text DEFAULT 'password' NOT NULL;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `browser` text;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `system` text;--> statement-breakpoint

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { Count, dateOf, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
+import { Count, dateOf, MAX_FIELD_LENGTH, OneOf, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
-import type { FolderRecord } from '../metadata/records.ts'
+import { type FolderRecord, folderOrders } from '../metadata/records.ts'
 import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
-  Cursor, DeletionQuery, type Describing, Field, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery, NextCursor,
-  nextPage, ParentId, PATH_PATTERN, Rename, StoredId
+  Cursor, DeletionQuery, type Describing, Field, FileList, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery,
+  NextCursor, nextPage, ParentId, PATH_PATTERN, Rename, StoredId, WordsQuery
 } from './schemas.ts'
 
 /** The paths of folders. */
@@ -41,7 +41,8 @@ export const Folder = SharedObject('Folder', 'A folder.', {
 
 export const FolderList = SharedObject('FolderList', 'A page of folders.', {
   folders: Type.Array(Type.Ref(Folder), { maxItems: 1000, description: 'The folders on this page.' }),
-  next: NextCursor
+  next: NextCursor,
+  searched: FileList.properties.searched
 })
 
 export const FolderUsage = SharedObject('FolderUsage', 'What is in a folder and below it.', {
@@ -55,14 +56,20 @@ export const FolderMove = SharedObject('FolderMove', 'A new path of a folder.', 
   ...FolderIdMember
 })
 
-const FolderListQuery = Type.Object({
+export const FolderListQuery = Type.Object({
   limit: Type.Optional(PageSize('Folders on a page')),
-  cursor: Cursor('`next` of the previous page. Use it with the same `folder` or `all`.'),
-  ...FolderQuery('The folder whose folders are listed. The root if it is absent, empty or `/`.'),
+  cursor: Cursor('`next` of the previous page. Use it with the same `folder`, `order` and other parameters.'),
+  ...FolderQuery('The folder whose folders are listed. The root if it is absent, empty or `/`; a search without it ' +
+    'finds folders everywhere.'),
   all: Type.Optional(Type.Boolean({
     default: false,
-    description: 'List all folders, in the order of their creation. Not together with `folder`.'
-  }))
+    description: 'List all folders, in the order of their creation. Not together with `folder`, `order` or `words`.'
+  })),
+  order: Type.Optional(OneOf(folderOrders, {
+    default: 'name',
+    description: '`name`: by code point; of a search, by path. `natural`: as people sort names. A minus reverses these.'
+  })),
+  ...WordsQuery('folders')
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no folder can have is 404, not 400.
@@ -93,8 +100,13 @@ export const listFolders = {
   summary: 'List folders',
   description: 'Lists the folders directly in a folder by name, page by page; with `all=true`, all folders in the ' +
     'order of their creation. Use it to list all folders: listing one folder after another can miss what is in a ' +
-    'folder that is moved meanwhile.',
-  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders',
+    'folder that is moved meanwhile. With `words`, searches for folders by name, as `GET /api/files` does for files: ' +
+    'everywhere, directly in `folder`, or with `below=true` in all folders below it too. Then the order `name` is by ' +
+    'path, and another order has one page.',
+  curl: [
+    'curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders',
+    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/folders?words=2026+reports"'
+  ],
   querystring: FolderListQuery,
   response: {
     200: { ...answer(FolderList, 'A page.'), headers: nextPage },

@@ -68,5 +68,8 @@ export function filePages ({ files }: Metadata, ownerId: number, folder: string)
 
 /** The same for the folders in a folder. */
 export function folderPages ({ folders }: Metadata, ownerId: number, path: string): AsyncGenerator<FolderRecord[]> {
-  return pagesOf(last => folders.list(ownerId, path, { limit: PAGE, after: last && splitPath(last.path).name }))
+  return pagesOf(last => {
+    const after = last && { key: splitPath(last.path).name, id: last.id }
+    return folders.list(ownerId, path, { order: 'name', limit: PAGE, after })
+  })
 }

@@ -151,15 +151,15 @@ export function createTransferLimits (connections: Connections) {
   const zipsOfLink = ofLink(MAX_ZIPS_PER_HOLDER, 'zips')
   const sharedZips = ofAll(MAX_SHARED_ZIPS, 'zips by links')
   const listings = ofAll(MAX_LISTINGS, 'listings')
-  const counts = asRequests(ofAll(MAX_COUNTS, COUNTS))
-  const acts = ofAccount(MAX_ACTS_PER_ACCOUNT, 'acts on many files')
+  const counts = withCode('too_many_requests', ofAll(MAX_COUNTS, COUNTS))
+  const acts = withCode('too_many_acts', ofAccount(MAX_ACTS_PER_ACCOUNT, 'acts on many files'))
   return {
     /** Counts a request as long as its act lasts, also if the client leaves. */
     countUntil: <T>({ raw }: FastifyReply, act: Promise<T>): Promise<T> => {
       lasting.set(raw, act)
       return act
     },
-    limitActs: limitBy(request => ({ ...acts(request), code: 'too_many_acts' })),
+    limitActs: limitBy(acts),
     limitTransfers: limitBy(transfers, ofNetwork),
     limitVisits: limitBy(shareOf(visits), visits, ofNetwork),
     limitZips: limitBy(ofAccount(MAX_ZIPS_PER_HOLDER, 'zips'), shareOf(zips), zips, transfers, ofNetwork),
@@ -167,7 +167,9 @@ export function createTransferLimits (connections: Connections) {
       shareOf(zipsOfLink), zipsOfLink, shareOf(sharedZips), sharedZips, shareOf(zips), zips, shareOf(visits), visits,
       ofNetwork
     ),
-    limitCounts: limitBy(asRequests(ofAccount(MAX_COUNTS_PER_ACCOUNT, COUNTS)), shareOf(counts), counts),
+    limitCounts: limitBy(
+      withCode('too_many_requests', ofAccount(MAX_COUNTS_PER_ACCOUNT, COUNTS)), shareOf(counts), counts
+    ),
     limitListings: queueBy(ofAccount(MAX_LISTINGS_PER_ACCOUNT, 'listings'), shareOf(listings), listings)
   }
 }
@@ -184,8 +186,10 @@ function shareOf (holderOf: HolderOf): HolderOf {
   }
 }
 
-/** What is limited, but no transfer of bytes. */
-const asRequests = (holderOf: HolderOf): HolderOf => request => ({ ...holderOf(request), code: 'too_many_requests' })
+/** What is refused with another code than transfers. */
+function withCode (code: FailureCode, holderOf: HolderOf): HolderOf {
+  return request => ({ ...holderOf(request), code })
+}
 
 const ofAll = (limit: number, what: string): HolderOf => () => ({ key: what, subject: 'The server', limit, what })
 

@@ -316,7 +316,7 @@ function sharedFolderOf (
 }
 
 function sharedFileOf (file: FileRecord, urlOf: (path: string) => string): Static<typeof SharedFile> {
-  const { name, size, type, sha256, createdAt, updatedAt, modifiedAt } = file
+  const { name, size, type, sha256, createdAt, updatedAt, modifiedAt, changedAt } = file
   return {
     name,
     size,
@@ -325,6 +325,7 @@ function sharedFileOf (file: FileRecord, urlOf: (path: string) => string): Stati
     createdAt: dateOf(createdAt),
     updatedAt: dateOf(updatedAt),
     modifiedAt: knownDateOf(modifiedAt),
+    changedAt: dateOf(changedAt),
     url: urlOf(`/files/${name.split('/').map(encodeURIComponent).join('/')}`)
   }
 }

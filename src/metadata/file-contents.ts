@@ -9,7 +9,7 @@ import type { Retention } from './retention.ts'
 import type { Deletion, RetainedRow } from './retention-records.ts'
 import { targetsOf, targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
 import { bytesToEvict, type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
-import { splitPath } from './paths.ts'
+import { segmentColumns, splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import { first, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
@@ -71,9 +71,9 @@ export function createFileContents ({
     const { ownerId, size, blobId } = file
     const { owner, reserved, time, quota, linkId } = context
     const folderId = yield * makeParents({ bytes: size, files: 1 }, context)
-    const { name } = splitPath(file.name)
+    const segment = segmentColumns(file.name)
     const [[created]] = yield * pipeline(
-      queries.insert({ ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
+      queries.insert({ ...values, folderId, ...segment, createdAt: time, updatedAt: time, storedAt: time }),
       changeLog.stored(file, time, linkId),
       owners.charge(ownerId, { usedBytes: size, usedFiles: 1 }),
       isLeased ? endLease(blobId) : undefined
@@ -253,8 +253,8 @@ export function createFileContents ({
       yield * guard.admit(context, {}, targetsOfNew(name, place))
       const folderId = yield * makeParents({ bytes: size, files: 1 }, context)
       const properties = sql`(SELECT k.properties FROM kept k WHERE k.id = ${blobId})`
-      const segment = splitPath(name).name
-      const values = { ...entry, id, folderId, name: segment, blobId, updatedAt: Math.max(keptAt, time), properties }
+      const updatedAt = Math.max(keptAt, time)
+      const values = { ...entry, id, folderId, ...segmentColumns(name), blobId, updatedAt, properties }
       const [[restored]] = yield * pipeline(
         query(db => db.insert(files).values(values as never).returning(fileColumns(tables))),
         changeLog.stored({ ownerId: owner.id, name, blobId }, time),
@@ -272,8 +272,8 @@ function queriesOf ({ tables, isAmong }: Engine) {
   return prepared('files', {
     byPath: db => db.select(record).from(files).where(hasPath(tables, placeholders('ownerId', 'folder', 'name'))),
     insert: db => db.insert(files).values(placeholders(
-      'ownerId', 'folderId', 'name', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt', 'storedAt',
-      'modifiedAt'
+      'ownerId', 'folderId', 'name', 'sortKey', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt',
+      'storedAt', 'modifiedAt'
     )).returning(record),
     update: db => db.update(files)
       .set(placeholders('size', 'type', 'sha256', 'blobId', 'updatedAt', 'storedAt', 'modifiedAt'))

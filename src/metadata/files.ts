@@ -12,7 +12,7 @@ import type { NewLock } from './lock-records.ts'
 import {
   type Db, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
 } from './rule.ts'
-import { splitPath } from './paths.ts'
+import { segmentColumns, splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import type { Deletion } from './retention-records.ts'
 import type { Services } from './services.ts'
@@ -134,10 +134,11 @@ export function createFiles (services: Services) {
     listIn: read(members.files.listIn),
 
     /**
-     * One page of the files whose last segment contains a text, in the given order; compares without case and accents,
-     * as `fold` does. Reads names in many short queries: one of a file that is moved or renamed meanwhile can be
-     * missing. It ends after 100,000 names: in an order by name the next page goes on, in another one these are the
-     * best files of the first names by folder and name. Searches of one account run one after another.
+     * One page of the files whose last segment contains some texts, in the given order; compares without case and
+     * accents, as `fold` does. Reads names in many short queries: one of a file that is moved or renamed meanwhile can
+     * be missing. It ends after 100,000 names, to which folders below the given one count: in the orders `name` and
+     * `-name` the next page goes on, in another one these are the best files of the first names by folder and name.
+     * Searches of one account run one after another.
      * @throws not_found if the folder does not exist.
      */
     search: createFileSearch(services),
@@ -164,11 +165,11 @@ export function createFiles (services: Services) {
       if (overwritten !== undefined) return yield * contents.moveInto(overwritten, current, context, destination)
       const folderId = yield * contents.makeParents({ bytes: 0, files: 0 }, context)
       yield * guard.end(context, name)
-      const segment = splitPath(newName).name
+      const segment = segmentColumns(newName)
       // A move alone does not change what a download of the file says.
-      const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
+      const updatedAt = segment.name === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
       const { modifiedAt = current.modifiedAt } = destination
-      const rename = (db: Db) => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
+      const rename = (db: Db) => db.update(files).set({ folderId, ...segment, updatedAt, modifiedAt })
         .where(eq(files.id, current.id)).returning(fileColumns(tables))
       const [[renamed]] = yield * pipeline(
         query(rename), changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })

@@ -6,7 +6,7 @@ import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { type Owner, type Owners, unitBeyond, usedBy } from './owners.ts'
 import {
-  ancestorsOf, boundsBelow, joinPath, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, numberedName, splitPath
+  ancestorsOf, boundsBelow, joinPath, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, numberedName, segmentColumns, splitPath
 } from './paths.ts'
 import type { Amount, Quota } from './records.ts'
 import {
@@ -14,7 +14,7 @@ import {
 } from './rule.ts'
 import type { RowOf } from './schema.ts'
 
-export type FolderRow = Omit<RowOf<'folders'>, 'properties'>
+export type FolderRow = Omit<RowOf<'folders'>, 'properties' | 'sortKey'>
 
 /** The ids of folders that exist, by path. Gets those that are made. */
 export type Known = Map<string, number>
@@ -38,6 +38,8 @@ export interface TreeSlot {
   readonly obstacle: string | undefined
 }
 
+export type FolderTree = ReturnType<typeof createFolderTree>
+
 /** Finds and makes folders in the current transaction. Callers that make some have locked the owner. */
 export function createFolderTree (engine: Engine, owners: Owners, changeLog: ChangeLog) {
   const { tables, isAmong } = engine
@@ -49,7 +51,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
       .where(and(matching(folders, 'ownerId'), isAmong(folders.path, 'paths'))).orderBy(asc(folders.path)),
     fileIn: db => db.select({ id: files.id }).from(files).where(matching(files, 'ownerId', 'folderId', 'name')),
     insert: db => db.insert(folders)
-      .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id })
+      .values(placeholders('ownerId', 'parentId', 'name', 'sortKey', 'path', 'createdAt')).returning({ id: folders.id })
   })
 
   const isWithin = (ownerId: number, path: string) => isBelow(folders, { ownerId, ...boundsBelow(path) })
@@ -64,7 +66,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
   function * add (
     ownerId: number, { time, ...folder }: { parentId: number, path: string, time: number }
   ): Rule<number> {
-    const row = { ownerId, name: splitPath(folder.path).name, ...folder }
+    const row = { ownerId, ...segmentColumns(folder.path), ...folder }
     const [[added]] = yield * pipeline(
       queries.insert({ ...row, createdAt: time }),
       changeLog.folderMade(row, time),

@@ -1,4 +1,6 @@
-import { type ColumnBuilderBase, type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
+import {
+  type ColumnBuilderBase, type HasDefault, type HasGenerated, isNotNull, isNull, type NotNull, type SQL, sql
+} from 'drizzle-orm'
 import type {
   AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey,
   text, uniqueIndex
@@ -31,6 +33,8 @@ export interface Dialect {
   readonly text: typeof text
   /** Text that is compared by code point. */
   readonly key: ColumnOf<CustomColumn<string>>
+  /** A number that the database computes from other columns. */
+  readonly computed: (expression: SQL) => ColumnOf<HasGenerated<NotNull<NumberColumn>>>
   /** JSON that nothing looks into. */
   readonly json: <T>(name: string) => CustomColumn<T>
   /** The primary key: a number that is never used twice. */
@@ -67,7 +71,9 @@ export function named<Columns extends Readonly<Record<string, ColumnOf<unknown>>
 
 /** The tables that every database has. Tables of one database, or with other columns, are in its own `schema.ts`. */
 export function createTables (dialect: Dialect) {
-  const { table, index, uniqueIndex, primaryKey, identity, json, uploadId, uploadSequence, ...optional } = dialect
+  const {
+    table, index, uniqueIndex, primaryKey, identity, computed, json, uploadId, uploadSequence, ...optional
+  } = dialect
   // Columns that are not optional have a value in every row.
   const number = required(optional.number)
   const text = required((name: string) => optional.text(name))
@@ -245,6 +251,9 @@ export function createTables (dialect: Dialect) {
     expiresAt: number
   }), columns => [index('used_challenges_expiry').on(columns.expiresAt)])
 
+  /** `sortKeyOf` of the name; null in rows of an older version until they are filled. */
+  const sortKey = optional.key
+
   const files = table('files', named({
     id: identity,
     ownerId: owner,
@@ -263,11 +272,17 @@ export function createTables (dialect: Dialect) {
     storedAt: zero,
     // The client's time of the content; null if it was not told.
     modifiedAt: optional.number,
+    // When the content was last changed, as far as it is known.
+    changedAt: computed(sql`coalesce(modified_at, stored_at)`),
+    sortKey,
     properties: json<readonly Property[]>
   }), columns => [
     uniqueIndex('files_folder_name').on(columns.ownerId, columns.folderId, columns.name),
+    index('files_folder_natural').on(columns.ownerId, columns.folderId, columns.sortKey, columns.name),
+    index('files_without_sort_key').on(columns.id).where(isNull(columns.sortKey)),
     uniqueIndex('files_blob').on(columns.blobId),
     index('files_folder_created').on(columns.ownerId, columns.folderId, columns.createdAt, columns.id),
+    index('files_folder_changed').on(columns.ownerId, columns.folderId, columns.changedAt, columns.id),
     index('files_folder_size').on(columns.ownerId, columns.folderId, columns.size, columns.id)
   ])
 
@@ -280,11 +295,14 @@ export function createTables (dialect: Dialect) {
     // The last segment of the path.
     name: key,
     path: key,
+    sortKey,
     createdAt: number,
     properties: json<readonly Property[]>
   }), columns => [
     uniqueIndex('folders_path').on(columns.ownerId, columns.path),
     uniqueIndex('folders_parent_name').on(columns.ownerId, columns.parentId, columns.name),
+    index('folders_parent_natural').on(columns.ownerId, columns.parentId, columns.sortKey, columns.name),
+    index('folders_without_sort_key').on(columns.id).where(isNull(columns.sortKey)),
     index('folders_owner').on(columns.ownerId, columns.id)
   ])
 

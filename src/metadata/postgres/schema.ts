@@ -22,6 +22,7 @@ const dialect: Dialect = {
   boolean,
   text,
   key: byCodePoint,
+  computed: expression => name => int8(name).generatedAlwaysAs(expression).notNull(),
   json: <T>(name: string) => customType<{ data: T, driverData: string }>(jsonText)(name),
   identity,
   uploadId: name => byCodePoint(name).primaryKey(),

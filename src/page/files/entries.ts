@@ -12,7 +12,7 @@ import { Listing } from './listing.ts'
 /** How many names the server searches for one request. */
 const MAX_SEARCHED_NAMES = 100_000
 
-export type Order = NonNullable<ListQuery['order']>
+export type Order = Exclude<NonNullable<ListQuery['order']>, 'natural' | '-natural' | 'changed' | '-changed'>
 
 /** Where a search looks: directly in the open folder, or in all of them. */
 export type Scope = 'folder' | 'everywhere'
