@@ -26,7 +26,8 @@ export function notify (next: Notice): void {
 
 /** The same, but not in place of a notice that offers something: then it waits. */
 export function notifyWhenFree (next: Notice): void {
-  if (notice.peek()?.action === undefined) notify(next)
+  const { action, undo } = notice.peek() ?? {}
+  if (action === undefined && undo === undefined) notify(next)
   else waiting = next
 }
 
