@@ -67,7 +67,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal((await names('moved/deep')).length, 8)
     const { changes } = await metadata.changes.list(ownerId, { after: before, limit: 1000 })
     const arrived = changes.filter(({ kind, linkId }) => kind === 'stored' && linkId === drop.id)
-    t.equal(arrived.length, 7, 'the feed says by which link')
+    t.equal(arrived.length, 8, 'the feed says by which link')
     t.ok(changes.some(({ linkId }) => linkId === null))
     t.strictSame(await metadata.accounts.usageMismatches(), [])
   })
