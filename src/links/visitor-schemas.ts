@@ -141,7 +141,7 @@ const SharedFileParams = Type.Object({
   }
 })
 
-const SharedFileQuery = Type.Object({ disposition: disposition('PDF') }, { additionalProperties: false })
+const SharedFileQuery = Type.Object({ disposition: disposition('PDF') })
 
 const SharedListQuery = Type.Object({
   limit: Type.Optional(PageSize('Folders and files on a page')),
