@@ -212,6 +212,15 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame((await search({ ...below, signal })).entries, [])
   })
 
+  t.test('a folder with more names than one step reads is searched below, too', async t => {
+    const { metadata: { files }, ownerId, names } = await start(t)
+    for (let index = 0; index <= 2000; index += 100) {
+      const some = Array.from({ length: index < 2000 ? 100 : 1 }, (_, number) => newFile(ownerId, `f/many/n${index + number}`))
+      await Promise.all(some.map(file => files.put(file, unlimited, {})))
+    }
+    t.equal(new Set(await names({ contains: 'n', folder: 'f', isBelow: true })).size, 2001)
+  })
+
   t.test('folders are found as files are', async t => {
     const { metadata: { folders }, ownerId, otherId } = await start(t)
     for (const path of ['Lake 2', 'a/lake 10/deep lake', 'a/Läke 9', 'ab/lake', 'x']) await folders.add(ownerId, path, unlimited)

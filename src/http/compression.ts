@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import compress from '@fastify/compress'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
 import Negotiator from 'negotiator'
 
 declare module 'fastify' {
@@ -36,7 +36,8 @@ export async function compressLists (app: FastifyInstance): Promise<void> {
     route.onRequest = [...[route.onRequest ?? []].flat(), varyByEncoding]
     // The bytes that a HEAD is not answered with are not compressed.
     route.compress = isHead ? false : {}
-    if (isHead) route.onSend = [...[route.onSend ?? []].flat(), omitLength]
+    // Behind Fastify's own, which drops the bytes.
+    if (isHead) route.onSend = [route.onSend, omitLength].flat() as onSendHookHandler[]
   })
   await app.register(compress, { global: false, encodings: ['br', 'gzip'], threshold: MIN_BYTES, brotliOptions })
 }

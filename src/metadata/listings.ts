@@ -64,7 +64,7 @@ export function createFolderListing ({ engine, tree }: Services) {
 }
 
 /** What an order sorts by: a column, and another one if several rows can have the same value there. */
-interface SortColumns { readonly columns: readonly [Column, Column?], readonly isAscending: boolean }
+interface SortColumns { readonly columns: readonly [Column] | readonly [Column, Column], readonly isAscending: boolean }
 
 function sortingByName (order: FolderOrder, { name, sortKey }: Record<'name' | 'sortKey', Column>): SortColumns {
   return { columns: order.endsWith('natural') ? [sortKey, name] : [name], isAscending: !order.startsWith('-') }
@@ -89,7 +89,7 @@ function sortingOf (order: FileOrder, files: Tables['files']): SortColumns {
 
 /** ORDER BY within a folder. It has a name only once: with the id PostgreSQL would sort again. */
 function ordering ({ columns, isAscending }: SortColumns): SQL[] {
-  return columns.flatMap(column => column === undefined ? [] : [isAscending ? asc(column) : desc(column)])
+  return columns.map(column => isAscending ? asc(column) : desc(column))
 }
 
 /** Conditions for the parts of what comes after the previous page: the database seeks in the index to its end. */
