@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
+import { isLoopback } from './config/loopback.ts'
 import { findMistypedNames, type MistypedName } from './config/mistyped-names.ts'
 import { parseSigningKeys, type SigningKey } from './config/signing-keys.ts'
 import { parseStorageUrl, type StorageUrl } from './config/storage-url.ts'
@@ -337,12 +338,6 @@ function passwordPolicy (settings: Settings): { name: 'open' | 'strict', reason:
   if (settings.TRUST_PROXY !== undefined) return { name: 'strict', reason: 'TRUST_PROXY is set' }
   if (!isLoopback(settings.HOST)) return { name: 'strict', reason: `other machines can reach HOST ${settings.HOST}` }
   return { name: 'open', reason: 'only this machine can reach the server' }
-}
-
-/** True for `localhost`, 127.0.0.0/8, ::1 and IPv4-mapped loopback addresses. */
-export function isLoopback (host: string): boolean {
-  const address = host.toLowerCase().replace(/^::ffff:/, '')
-  return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
 }
 
 const UNITS = new Map([

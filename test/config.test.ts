@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { resolve } from 'node:path'
-import { isLoopback, readConfig, settingRows, type Config } from '#src/config.ts'
+import { readConfig, settingRows, type Config } from '#src/config.ts'
+import { isLoopback } from '#src/config/loopback.ts'
 import { ConfigError } from '#src/problems.ts'
 import { runCommand } from './kit/commands.ts'
 import { DAY } from './kit/durations.ts'

@@ -38,7 +38,7 @@ export interface Totals {
 export type AccountRepository = ReturnType<typeof createAccounts>
 
 export function createAccounts (services: Services) {
-  const { engine, longRunning, owners, tokenRemover, secrets, addAccount, notify, read } = services
+  const { engine, longRunning, owners, tokenRemover, factorChanges, addAccount, notify, read } = services
   const { tables, now, transact, transactFor, apply } = engine
   const { accounts, attempts } = tables
   const queries = queriesOf(engine)
@@ -113,9 +113,7 @@ export function createAccounts (services: Services) {
         const changed = yield * query(db => db.update(accounts).set({ passwordHash }).where(isStill)
           .returning({ id: accounts.id }))
         if (changed.length === 0) throw new Problem('credentials_wrong')
-        if (!revokesTokens) return
-        yield * tokenRemover.removeRemaining(id)
-        yield * secrets.endOf(id)
+        if (revokesTokens) yield * factorChanges.passwordChanged(id)
       })
     },
 

@@ -78,7 +78,7 @@ export function createClaims (
     /** A claim that can be used, and the account of a reset. */
     async find (hash: string): Promise<{ claim: NewClaim, account: AccountRecord | undefined } | undefined> {
       const claim = await read(() => secrets.find(hash))
-      if (claim === undefined || claim.kind === 'confirmation') return undefined
+      if (claim?.kind !== 'invitation' && claim?.kind !== 'reset') return undefined
       if (claim.accountId === null) return { claim, account: undefined }
       const account = await accounts.find(claim.accountId)
       return account && { claim, account }
@@ -104,8 +104,7 @@ export function createClaims (
           .where(and(eq(table.id, accountId), isNull(table.removedAt))).returning())
         const claim = yield * secrets.take('reset', hash)
         if (account === undefined || claim === undefined) throw new Problem('not_found')
-        yield * tokenRemover.removeRemaining(accountId)
-        yield * secrets.endOf(accountId)
+        yield * factorChanges.passwordChanged(accountId)
         if (claim.removesFactors) yield * factorChanges.removeAll(accountId)
       })
     }
