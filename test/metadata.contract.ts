@@ -98,7 +98,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an account is found by id and by key as it was added, without quotas of its own and without files', async t => {
     const { metadata } = await fresh(t)
     const added = await metadata.accounts.add(newAccount('ada'))
-    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, lockedUntil: 0, factorCount: 0, factorVersion: 0, disabledAt: null })
+    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, lockedUntil: 0, factorCount: 0, factorVersion: 0, disabledAt: null, providerSignInAt: null })
     t.strictSame(await metadata.accounts.find(1), added)
     t.strictSame(await metadata.accounts.findByKey('ada'), added)
     t.equal(await metadata.accounts.find(2), undefined)

@@ -51,7 +51,7 @@ export function createAccounts (
      * overloaded.
      */
     async register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord> {
-      if (config.registration === 'closed') throw new Problem('registration_closed')
+      if (config.registration !== 'open') throw new Problem('registration_closed')
       const { username } = credentials
       return registerWithin(username, network, async attempt =>
         metadata.accounts.add(await prepare(credentials), attempt))

@@ -5,3 +5,8 @@ export function isLoopback (host: string): boolean {
   const address = host.toLowerCase().replace(/^::ffff:/, '')
   return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
 }
+
+/** Whether nobody on the network can read what is sent to this address: by TLS, or because it stays on this machine. */
+export function isPrivateUrl ({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname.replace(/^\[|\]$/g, '')))
+}

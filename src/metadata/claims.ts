@@ -7,7 +7,10 @@ import { first, query, type Rule } from './rule.ts'
 import type { RowOf } from './schema.ts'
 import type { Services } from './services.ts'
 
-/** Invitations, resets and confirmation codes, by the hash of their text. Each is used once, until it expires. */
+/**
+ * Invitations, resets and codes of a passkey or an identity, by the hash of their text. Each is used once, until it
+ * expires.
+ */
 export type OneTimeSecret = RowOf<'oneTimeSecrets'>
 
 export type OneTimeSecrets = ReturnType<typeof createOneTimeSecrets>
@@ -91,8 +94,8 @@ export function createClaims (
     }),
 
     /**
-     * Uses a reset: sets the password, deletes all tokens of the account, as `accounts.setPasswordHash` does, and
-     * removes the factors if the claim says so. @throws not_found.
+     * Uses a reset: sets the password, deletes tokens and identities of the account, as `accounts.setPasswordHash`
+     * does, and removes the factors if the claim says so. @throws not_found.
      */
     async reset (hash: string, passwordHash: string): Promise<void> {
       const accountId = (await read(() => secrets.find(hash)))?.accountId

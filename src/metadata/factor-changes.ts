@@ -15,14 +15,14 @@ export interface LockedAccount extends VerifiedAccount { readonly factorCount: n
 export interface VerifiedContext { readonly account: LockedAccount, readonly time: number }
 
 /**
- * What the changes of passwords and factors have in common: the lock of the account, and what a change
+ * What the changes of passwords, factors and identities have in common: the lock of the account, and what a change
  * means for the rest of it.
  */
 export function createFactorChanges (
   { tables, now, transactFor }: Engine,
   { owners, tokenRemover, secrets }: { owners: Owners, tokenRemover: TokenRemover, secrets: OneTimeSecrets }
 ) {
-  const { accounts, accountNetworks, totpSecrets, passkeys, recoveryCodes, usedChallenges } = tables
+  const { accounts, accountNetworks, identities, totpSecrets, passkeys, recoveryCodes, usedChallenges } = tables
 
   const count = (id: number, factorCount: number) => pipeline(
     query(db => db.update(accounts).set({ factorCount, factorVersion: sql`${accounts.factorVersion} + 1` })
@@ -30,7 +30,9 @@ export function createFactorChanges (
     secrets.endOf(id)
   )
 
-  const removeFrom = (table: typeof totpSecrets | typeof passkeys | typeof recoveryCodes, accountId: number) =>
+  type Part = typeof totpSecrets | typeof passkeys | typeof recoveryCodes | typeof identities
+
+  const removeFrom = (table: Part, accountId: number) =>
     query(db => db.delete(table).where(eq(table.accountId, accountId)))
 
   const setRecoveryCodes = (accountId: number, hashes: readonly string[]) => pipeline(
@@ -77,8 +79,16 @@ export function createFactorChanges (
 
     setRecoveryCodes,
 
-    /** After an account got another password: ends the rest of its tokens, and its reset. */
-    passwordChanged: (accountId: number) => pipeline(tokenRemover.removeRemaining(accountId), secrets.endOf(accountId)),
+    /** After an identity was added to an account or removed from it. */
+    identityChanged: ({ id, factorCount }: LockedAccount) => count(id, factorCount),
+
+    /**
+     * After an account got another password: ends the rest of its tokens, its reset and its identities, of which a
+     * thief may have connected one.
+     */
+    passwordChanged: (accountId: number) => pipeline(
+      tokenRemover.removeRemaining(accountId), secrets.endOf(accountId), removeFrom(identities, accountId)
+    ),
 
     useChallenge,
 

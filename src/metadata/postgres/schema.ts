@@ -30,7 +30,7 @@ const dialect: Dialect = {
 
 export const {
   accounts, tokens, attempts, accountNetworks, events,
-  totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges,
+  totpSecrets, passkeys, identities, recoveryCodes, oneTimeSecrets, usedChallenges,
   files, folders, kept, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect)
 
