@@ -190,6 +190,9 @@ test('a stolen session makes no token: the identity must have signed in lately, 
   const { json: { flow } } = await server.send('POST', '/api/session/oidc/options')
   t.equal(outcome(await server.send('POST', CONFIRM, { token, json: { flow, response: 'code=a' } })), '401 oidc_refused', 'the thief has no sign-in of the owner')
   t.equal(outcome(await goThrough(server, provider, as('thief'), { path: CONFIRM, begins: { token } })), '401 oidc_refused', 'but perhaps one of their own')
+  const connecting = await begin(server, '/api/identities', { token })
+  const other = { flow: connecting.flow, response: provider.signIn(connecting.url, as('robbed')) }
+  t.equal(outcome(await server.send('POST', CONFIRM, { token, json: other })), '401 oidc_refused', 'for which no recent sign-in was asked')
   const seconds = Math.floor(Date.now() / 1000)
   for (const [time, expected] of [[seconds - 3600, '401 oidc_refused'], ['now', '401 oidc_refused'], [seconds - 200, '200'], [undefined, '200']] as const) {
     t.equal(outcome(await goThrough(server, provider, as('robbed', { auth_time: time }), { path: CONFIRM, begins: { token } })), expected, String(time))
@@ -232,8 +235,8 @@ test('who was disabled, removed or left the group is out, and is back only if th
   await runBin(['user', 'enable', 'worker'], { DATA_DIR: settings.DATA_DIR })
   t.equal(outcome(await goThrough(own, provider, staff('worker'))), '201')
   await runBin(['user', 'rm', 'worker', '--yes'], { DATA_DIR: settings.DATA_DIR })
-  t.match(await goThrough(own, provider, staff('worker')), { status: 200, json: { registration: String } })
   t.equal(outcome(await account(token, own)), '401 token_revoked')
+  t.ok((await registerIdentity(own, provider, 'worker', staff('worker'))).token, 'a removed account frees its identity')
 })
 
 /** An account with a password, where users can't register one. */

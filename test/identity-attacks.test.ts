@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type JWTPayload } from 'jose'
 import tap, { test } from 'tap'
+import { readProviderMetadata } from '#src/identities/provider.ts'
 import { createTestClock } from './kit/clock.ts'
 import { HOUR, MINUTE } from './kit/durations.ts'
 
@@ -16,6 +17,8 @@ const unlimited = { SIGN_IN_FAILURES: '1000000', REGISTRATIONS_PER_HOUR: '0', RA
 
 const clock = createTestClock()
 const provider = await startProvider(tap)
+const foreign = await generateKeyPair('ES256')
+const unrelated = await generateKeyPair('RS256')
 const server = await startServer(tap, { ...unlimited, ...provider.settings }, { clock })
 
 const SESSION = '/api/session/oidc'
@@ -79,7 +82,9 @@ test('a flow is for one act and one account, for thirty minutes, once', async t 
 test('a code of another flow is refused, by its verifier and by its nonce', async t => {
   for (const ignoresVerifier of [false, true]) {
     const [victim, thief] = [await begin(server), await begin(server)]
-    const state = String(new URL(thief.url).searchParams.get('state'))
+    const [one, other] = [victim, thief].map(({ url }) => Object.fromEntries(new URL(url).searchParams))
+    for (const name of ['state', 'nonce', 'code_challenge']) t.not(one?.[name], other?.[name])
+    const state = String(other?.state)
     const response = provider.signIn(victim.url, { ignoresVerifier, response: { state } })
     t.equal(outcome(await send(SESSION, { flow: thief.flow, response })), REFUSED)
   }
@@ -119,8 +124,6 @@ test('an answer whose state, iss or code is missing, foreign or double is refuse
   }, isSame => t.ok(isSame))
 })
 
-const foreign = await generateKeyPair('ES256')
-const unrelated = await generateKeyPair('RS256')
 const now = () => Math.floor(Date.now() / 1000)
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 const signed = (key: CryptoKey) => (claims: JWTPayload, header: { alg: string }) =>
@@ -215,7 +218,10 @@ for (const place of ['metadata', 'keys', 'token', 'userinfo'] as const) {
     const { timeout } = AbortSignal
     t.teardown(() => { AbortSignal.timeout = timeout })
     const isHasty = () => provider.faults[place] !== undefined
-    AbortSignal.timeout = milliseconds => timeout.call(AbortSignal, milliseconds === 10_000 && isHasty() ? 100 : milliseconds)
+    AbortSignal.timeout = milliseconds => {
+      t.equal(milliseconds, 10_000)
+      return timeout.call(AbortSignal, isHasty() ? 100 : milliseconds)
+    }
     t.teardown(() => { delete provider.faults[place] })
     await changesNothing(async () => {
       for (const [name, fault] of Object.entries(failures)) {
@@ -248,8 +254,9 @@ test('metadata of another provider, or with an address that others could read, a
     { token_endpoint: 'http://192.0.2.1/token' }, { token_endpoint: undefined }, { token_endpoint: '/token' }, { jwks_uri: 'file:///etc/passwd' }, { jwks_uri: undefined }
   ]
   const settings = { ...unlimited, ...provider.settings }
+  const folder = t.testdir()
   for (const [index, fault] of faults.entries()) {
-    const own = await startServer(t, { ...settings, DATA_DIR: `${t.testdirName}-${index}` })
+    const own = await startServer(t, { ...settings, DATA_DIR: `${folder}/${index}` })
     Object.assign(provider.metadata, fault)
     const answer = await own.send('POST', `${SESSION}/options`)
     // The issuer is compared as a URL.
@@ -257,6 +264,20 @@ test('metadata of another provider, or with an address that others could read, a
     Object.assign(provider.metadata, { issuer, token_endpoint: token, authorization_endpoint: `${issuer}/authorize?tenant=1`, jwks_uri: `${issuer}/keys` })
     t.equal(outcome(await own.send('POST', `${SESSION}/options`)), '200', 'they are read again')
     await own.close()
+  }
+})
+
+test('metadata that stand for any tenant of Microsoft are not used', async t => {
+  const issuer = 'https://login.microsoftonline.com/f8cdef31-a31e-4b4a-93e4-5f571e91255a/v2.0'
+  const { fetch } = globalThis
+  t.teardown(() => { globalThis.fetch = fetch })
+  for (const [told, isRight] of [[issuer, true], ['https://login.microsoftonline.com/{tenantid}/v2.0', false]] as const) {
+    const addresses = { authorization_endpoint: issuer, token_endpoint: issuer, jwks_uri: issuer }
+    globalThis.fetch = async () => Response.json({ issuer: told, ...addresses })
+    const client = { clientId: 'a', clientSecret: undefined, allowed: 'anyone', name: 'a', redirectUri: issuer } as const
+    const reading = readProviderMetadata({ issuer, ...client })
+    if (isRight) t.match(await reading, { issuer })
+    else await t.rejects(reading, { message: /they say/ })
   }
 })
 
@@ -286,14 +307,15 @@ test('no request decides where the browser or the server goes', async t => {
 })
 
 test('the provider makes no account where registration is closed, and passwords none where it is for identities', async t => {
-  const closed = await startServer(t, { ...unlimited, ...provider.settings, REGISTRATION: 'closed' })
+  const folder = t.testdir()
+  const closed = await startServer(t, { ...unlimited, ...provider.settings, REGISTRATION: 'closed', DATA_DIR: `${folder}/closed` })
   t.equal(outcome(await goThrough(closed, provider)), '403 identity_unknown')
   const { json: { registration } } = await goThrough(server, provider)
   t.equal(outcome(await closed.send('POST', `${SESSION}/registration`, { json: { registration, username: 'ann' } })), '403 registration_closed')
   const register = (client: Client) => client.send('POST', '/api/users', { json: { username: 'by-password', password: PASSWORD } })
   t.strictSame([outcome(await register(server)), outcome(await register(closed))], ['403 registration_closed', '403 registration_closed'])
   const other = await startProvider(t)
-  const elsewhere = await startServer(t, { ...unlimited, ...other.settings, DATA_DIR: `${t.testdirName}-other` })
+  const elsewhere = await startServer(t, { ...unlimited, ...other.settings, DATA_DIR: `${folder}/other` })
   t.equal(outcome(await elsewhere.send('POST', `${SESSION}/registration`, { json: { registration, username: 'ann' } })), REFUSED, 'of another server')
 })
 
@@ -324,11 +346,12 @@ test('an e-mail address counts only if the provider has verified it, in any case
 })
 
 test('a provider that wants the secret elsewhere, or none, is found out; one that refuses the client is an outage', async t => {
+  const folder = t.testdir()
   for (const authentication of ['client_secret_post', 'client_secret_basic', 'none']) {
     const own = await startProvider(t, { authentication })
     // It tells nothing, and so gets Basic first.
     delete own.metadata.token_endpoint_auth_methods_supported
-    const there = await startServer(t, { ...unlimited, ...own.settings, DATA_DIR: `${t.testdirName}-${authentication}` })
+    const there = await startServer(t, { ...unlimited, ...own.settings, DATA_DIR: `${folder}/${authentication}` })
     const exchanged = () => own.requests.filter(({ place }) => place === 'token').length
     t.equal(outcome(await goThrough(there, own)), '200', authentication)
     const tries = exchanged()
@@ -339,7 +362,7 @@ test('a provider that wants the secret elsewhere, or none, is found out; one tha
   for (const [index, [headers, body]] of ([[{}, { error: 'unauthorized_client' }], [{ 'www-authenticate': 'Basic realm="a"' }, { error: 'invalid_client' }], [{}, { error: 'invalid_client' }]] as const).entries()) {
     const own = await startProvider(t)
     own.faults.token = response => response.writeHead(401, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
-    const there = await startServer(t, { ...unlimited, ...own.settings, DATA_DIR: `${t.testdirName}-refused-${index}` })
+    const there = await startServer(t, { ...unlimited, ...own.settings, DATA_DIR: `${folder}/${index}` })
     t.equal(outcome(await goThrough(there, own)), UNAVAILABLE)
     t.equal(own.requests.filter(({ place }) => place === 'token').length, 2)
     own.faults.token = response => response.writeHead(400, { 'content-type': 'application/json' }).end('{"error":"invalid_grant"}')
@@ -393,12 +416,12 @@ test('without an issuer there is no provider, and nothing of it is loaded', asyn
 
 test('a provider that is down stops no start and no sign-in by password, and no secret gets into the log', async t => {
   const own = await startProvider(t)
+  own.faults.metadata = response => response.destroy()
   const port = String(await freePort())
   const child = await spawnServer(t, { DATA_DIR: t.testdir(), ...unlimited, ...own.settings, PORT: port, PUBLIC_URL: `http://localhost:${port}`, OIDC_NAME: 'The office', REGISTRATION: 'open' })
   const log = logOf(child)
   t.ok(child.welcome.some(line => /registration: +open \(REGISTRATION is set\)/.test(line)))
   t.match((await child.send('GET', '/')).json, { oidc: 'The office' })
-  own.faults.metadata = response => response.destroy()
   t.equal(outcome(await child.send('POST', `${SESSION}/options`)), UNAVAILABLE)
   const { user } = await signUp(child, 'ann')
   t.equal((await child.send('GET', '/api/resource', { user })).status, 200)
@@ -417,6 +440,9 @@ test('a provider that is down stops no start and no sign-in by password, and no 
   own.faults.token = response => response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ error: 'eyJhbGciOiJub25lIn0', error_description: 'refresh-secret', access_token: 'access-1' }))
   await goThrough(child, own)
   own.faults.token = response => response.writeHead(200, { 'content-type': 'application/json' }).end('{"access_token":"access-1","id_token":"eyJ", refresh-secret')
+  await goThrough(child, own)
+  // V8 quotes it in its message.
+  own.faults.token = response => response.writeHead(200, { 'content-type': 'application/json' }).end('refresh-secret')
   await goThrough(child, own)
   t.equal(await child.end('SIGTERM'), 0)
   const lines = await log

@@ -6,6 +6,7 @@ import {
 } from '#src/metadata/records.ts'
 import { suite as changesSuite } from './changes.contract.ts'
 import { suite as factorsSuite } from './factors.contract.ts'
+import { suite as identitiesSuite } from './identities.contract.ts'
 import { suite as foldersSuite } from './folders.contract.ts'
 import { suite as keptSuite } from './kept.contract.ts'
 import { countFailures, recordFailure } from './kit/attempts.ts'
@@ -65,6 +66,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   linksSuite(t, open)
   locksSuite(t, open)
   factorsSuite(t, open)
+  identitiesSuite(t, open)
   keptSuite(t, open)
   searchSuite(t, open)
 

@@ -7,6 +7,7 @@ import {
   checkClock, checkEntries, checkFileSystem, checkFolder, checkInodes, checkOwner, checkPermissions, checkSpace,
   deniedEntries, entriesOf, existingPart
 } from './folder.ts'
+import { checkAccounts, checkIdentityProvider } from './identity-provider.ts'
 import { checkPublicAddress, checkServer } from './network.ts'
 import { checkDatabaseServer, checkPairing, checkSealingKeys, checkStorage } from './services.ts'
 import {
@@ -79,6 +80,7 @@ function checksOf (environment: Environment, faults: ReadonlySet<string>): Recor
     clock: checkClock,
     server: checkServer,
     public_address: checkPublicAddress,
+    identity_provider: checkIdentityProvider,
     ...(databaseUrl === undefined
       ? { database: checkDatabase }
       : {
@@ -92,6 +94,9 @@ function checksOf (environment: Environment, faults: ReadonlySet<string>): Recor
     storage: checkStorage,
     sealing_keys: () => areUsable()
       ? checkSealingKeys(environment)
+      : good('they are not checked until database and storage can be used'),
+    accounts: () => areUsable()
+      ? checkAccounts(environment)
       : good('they are not checked until database and storage can be used'),
     ...(!isDataFolderAlone(environment) && {
       pair: () => areUsable()
