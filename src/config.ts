@@ -89,13 +89,10 @@ export const Settings = Type.Object({
     ['open', 'strict']
   )),
   REGISTRATION: Type.Optional(OneOf(
-    'Who may create an account: `open`, everybody; `oidc`, identities that OIDC_ALLOW names; `closed`, nobody. ' +
-      'The operator adds and invites people. Unset: `oidc` with OIDC_ISSUER, else `open`.',
+    '`oidc`: only identities of OIDC_ALLOW register; `closed`: nobody. Unset: `oidc` with OIDC_ISSUER, else `open`.',
     ['open', 'oidc', 'closed']
   )),
-  OIDC_ISSUER: Type.Optional(Text(
-    'Identity provider (OpenID Connect) to sign in with, such as https://id.example.org/realms/main.'
-  )),
+  OIDC_ISSUER: Type.Optional(Text('Identity provider, such as https://id.example.org/realms/main.')),
   OIDC_CLIENT_ID: Type.Optional(Text('Client that the provider knows this server as.')),
   OIDC_CLIENT_SECRET: Type.Optional(Text('Secret of that client. Unset: a public client.')),
   OIDC_ALLOW: Type.Optional(Text(

@@ -50,7 +50,7 @@ const schemesOf = ({ operation }: Listed) =>
   [...new Set(operation.security.flatMap(requirement => Object.keys(requirement)))].sort()
 
 /** Need no credential, and answer 401 all the same: to a wrong code, and to a wrong passkey. */
-const CHECK_FACTORS = ['claimAccount', 'confirmClaim', 'createPasskeySession']
+const CHECK_FACTORS = ['claimAccount', 'confirmClaim', 'createPasskeySession', 'createIdentitySession', 'registerIdentity']
 
 const openServer = () => sharedServer({ LINKS: 'on' })
 const openDocument = async () => readDocument(await openServer())
