@@ -1,7 +1,7 @@
 import type { AllowedClaim, IdentityProvider } from '../config/identity-provider.ts'
 
 /** What a provider says about somebody (OpenID Connect Core 1.0 section 5.1). Any claim can have any type. */
-export type Claims = Readonly<Record<string, unknown>>
+export type ProviderClaims = Readonly<Record<string, unknown>>
 
 /** Longest label, in UTF-16 code units. */
 const MAX_LABEL_LENGTH = 255
@@ -17,7 +17,7 @@ export function isSubject (text: unknown): text is string {
  * The claims of an ID token and of UserInfo, which adds some and replaces none. An address and whether it is verified
  * are one claim: those of two sources may be of two addresses.
  */
-export function joinClaims (idToken: Claims, userInfo: Claims): Claims {
+export function joinClaims (idToken: ProviderClaims, userInfo: ProviderClaims): ProviderClaims {
   const { email, email_verified: isVerified } = Object.hasOwn(idToken, 'email') ? idToken : userInfo
   return { ...userInfo, ...idToken, email, email_verified: isVerified }
 }
@@ -28,11 +28,11 @@ export function neededClaims (allowed: IdentityProvider['allowed']): string[] {
 }
 
 /** Whether an identity may sign in. */
-export function isAllowed (claims: Claims, allowed: IdentityProvider['allowed']): boolean {
+export function isAllowed (claims: ProviderClaims, allowed: IdentityProvider['allowed']): boolean {
   return allowed === 'anyone' || allowed.some(entry => hasClaim(claims, entry))
 }
 
-function hasClaim (claims: Claims, { claim, value }: AllowedClaim): boolean {
+function hasClaim (claims: ProviderClaims, { claim, value }: AllowedClaim): boolean {
   const found = Object.hasOwn(claims, claim) ? claims[claim] : undefined
   if (claim === 'email') {
     return claims.email_verified === true && typeof found === 'string' && mapCase(found) === mapCase(value)
@@ -46,7 +46,7 @@ function mapCase (text: string): string {
 }
 
 /** How a provider calls somebody, to be shown; null if it can't be. */
-export function labelOf ({ preferred_username: username, email, name }: Claims): string | null {
+export function labelOf ({ preferred_username: username, email, name }: ProviderClaims): string | null {
   const label = [username, email, name].find(text => typeof text === 'string' && text !== '') as string | undefined
   const isShown = label?.isWellFormed() && label.length <= MAX_LABEL_LENGTH && !/\p{Cc}/u.test(label)
   return isShown === true ? label as string : null

@@ -9,7 +9,7 @@ import type { IdentityRecord, NewIdentity } from '../metadata/identities.ts'
 import { type AccountRecord, NO_PASSWORD } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import { type Claims, isAllowed, labelOf } from './claims.ts'
+import { type ProviderClaims, isAllowed, labelOf } from './claims.ts'
 import { createProvider, type Provider } from './provider.ts'
 
 /** How long a person may take at the provider. */
@@ -88,7 +88,9 @@ export function createIdentities (
   }
 
   /** What the provider says, once. @throws oidc_refused, provider_unavailable, overloaded. */
-  async function read ({ flow, response }: ProviderAnswer, context: AnswerContext): Promise<Claims & { sub: string }> {
+  async function read (
+    { flow, response }: ProviderAnswer, context: AnswerContext
+  ): Promise<ProviderClaims & { sub: string }> {
     return getProvider().exchange(response, async () => {
       const { challenge, secrets } = await readFlow(flow, context)
       const isNew = await ifNot('oidc_refused', metadata.identities.useChallenge(challenge).then(() => true))
@@ -144,7 +146,7 @@ export function createIdentities (
 
   /** What lets somebody choose a name. @throws identity_unknown if nobody can register. */
   async function offerRegistration (
-    { issuer, subject, label }: NewIdentity, { preferred_username: username }: Claims
+    { issuer, subject, label }: NewIdentity, { preferred_username: username }: ProviderClaims
   ): Promise<UnknownIdentity> {
     if (config.registration === 'closed') throw new Problem('identity_unknown')
     const { id, expiresAt } = await createChallenge(REGISTRATION_MILLISECONDS)
@@ -266,7 +268,7 @@ function purposeOf (act: Act, account: AccountRecord | undefined) {
 }
 
 /** A provider that does not tell the time is believed: it was asked for a sign-in that is recent. */
-function isRecentSignIn ({ auth_time: time }: Claims, now: number): boolean {
+function isRecentSignIn ({ auth_time: time }: ProviderClaims, now: number): boolean {
   return time === undefined ||
     (typeof time === 'number' && now / 1000 - time <= CONFIRMATION_SECONDS + CLOCK_SECONDS)
 }

@@ -3,7 +3,7 @@ import type { Configuration, CustomFetchOptions, ServerMetadata } from 'openid-c
 import type { IdentityProvider } from '../config/identity-provider.ts'
 import { isPrivateUrl } from '../config/loopback.ts'
 import { Problem } from '../problems.ts'
-import { type Claims, isSubject, joinClaims, neededClaims } from './claims.ts'
+import { type ProviderClaims, isSubject, joinClaims, neededClaims } from './claims.ts'
 
 /** How long the metadata of the provider are used. */
 const FRESH_MILLISECONDS = 3600_000
@@ -122,11 +122,11 @@ export function createProvider (settings: IdentityProvider) {
   }
 
   /** The claims of the person who has brought `response`, in which nothing is wrong. */
-  async function readClaims (response: string, secrets: FlowSecrets): Promise<Claims & { sub: string }> {
+  async function readClaims (response: string, secrets: FlowSecrets): Promise<ProviderClaims & { sub: string }> {
     const address = new URL(redirectUri)
     address.search = response
     const { client, configuration, tokens } = await grant(address, secrets)
-    const idToken: Claims = tokens.claims() ?? {}
+    const idToken: ProviderClaims = tokens.claims() ?? {}
     const { sub, azp } = idToken
     if (!isSubject(sub)) throw new ProviderFailure('the subject is not 1 to 255 ASCII characters')
     if (azp !== undefined && azp !== clientId) throw new ProviderFailure('the ID token was issued to another client')
@@ -167,7 +167,7 @@ export function createProvider (settings: IdentityProvider) {
      * The claims of the person who has brought `response`; `useFlow` is called once it is certain that the provider
      * will be asked. @throws overloaded, provider_unavailable, oidc_refused, and what `useFlow` does.
      */
-    async exchange (response: string, useFlow: () => Promise<FlowSecrets>): Promise<Claims & { sub: string }> {
+    async exchange (response: string, useFlow: () => Promise<FlowSecrets>): Promise<ProviderClaims & { sub: string }> {
       if (exchanges >= MAX_EXCHANGES) throw new Problem('overloaded', { retrySeconds: RETRY_SECONDS })
       exchanges++
       try {

@@ -14,9 +14,9 @@ export const MAX_IDENTITIES = 5
 export type IdentityRecord = RowOf<'identities'>
 
 /** What identifies somebody at a provider. Nothing else finds an account. */
-export type Subject = Pick<IdentityRecord, 'issuer' | 'subject'>
+export type ProviderSubject = Pick<IdentityRecord, 'issuer' | 'subject'>
 
-export type NewIdentity = Subject & Pick<IdentityRecord, 'label'>
+export type NewIdentity = ProviderSubject & Pick<IdentityRecord, 'label'>
 
 /**
  * Finds the names of at most twenty enabled accounts that neither a password nor an identity of this issuer opens. For
@@ -41,10 +41,10 @@ export function createIdentities (
   const { verifiedWrite } = factorChanges
 
   const isOf = (accountId: number) => eq(identities.accountId, accountId)
-  const isSubject = ({ issuer, subject }: Subject) =>
+  const isSubject = ({ issuer, subject }: ProviderSubject) =>
     and(eq(identities.issuer, issuer), eq(identities.subject, subject))
 
-  const found = (identity: Subject) => (db: Db) => db.select().from(identities).where(isSubject(identity))
+  const found = (identity: ProviderSubject) => (db: Db) => db.select().from(identities).where(isSubject(identity))
 
   const list = (accountId: number) =>
     query(db => db.select().from(identities).where(isOf(accountId)).orderBy(asc(identities.id)))
@@ -65,7 +65,7 @@ export function createIdentities (
     list: read(list),
 
     /** The account of an identity, which may be disabled; undefined if there is none. */
-    findAccount: read((identity: Subject) => query(db => db.select(accountColumns(tables)).from(accounts)
+    findAccount: read((identity: ProviderSubject) => query(db => db.select(accountColumns(tables)).from(accounts)
       .innerJoin(identities, eq(identities.accountId, accounts.id)).where(isSubject(identity)), first)),
 
     /** Uses a signed challenge. @throws oidc_refused if it has expired or was used. */
@@ -77,7 +77,7 @@ export function createIdentities (
      * Returns the account of an identity, and sets the time of its sign-in and of the last use of the identity. One
      * that is disabled stays as it is. @throws not_found if there is none, or if it is not the `expected` one.
      */
-    use: (identity: Subject, expectedId?: number): Promise<AccountRecord> => transactFor(
+    use: (identity: ProviderSubject, expectedId?: number): Promise<AccountRecord> => transactFor(
       `identity ${identity.issuer} ${identity.subject}`,
       function * () {
         const { id, accountId } = yield * query(found(identity), existing)
