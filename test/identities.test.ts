@@ -122,6 +122,12 @@ test('an identity is connected with the password, signs in beside it, and is rem
   for (const kind of ['identity_connected', 'identity_removed']) await checkEvents(t, server, token, { kind, count: 1 })
 })
 
+test('nothing about identities is told without a credential', async t => {
+  for (const [method, path] of [['GET', ''], ['POST', '/options'], ['POST', ''], ['DELETE', '/1'], ['POST', '/confirm/options'], ['POST', '/confirm']] as const) {
+    t.equal(outcome(await server.send(method, `/api/identities${path}`)), '401 credentials_missing', `${method} ${path}`)
+  }
+})
+
 test('connecting needs the second factor, and ends a reset and codes that were made before', async t => {
   const { user } = await signUp(server)
   const { recoveryCodes } = await turnOn(server, user)

@@ -15,7 +15,7 @@ export const ProviderOptions = SharedObject('ProviderOptions', 'Where to sign in
     maxLength: 16_384,
     pattern: '^https?://',
     description: 'The address to open in the browser. Its parameter `state` is that of the answer.',
-    examples: ['https://id.example.org/authorize?client_id=magicstore&response_type=code']
+    examples: ['https://id.example.com/authorize?client_id=magicstore&response_type=code']
   }),
   flow
 })
@@ -50,7 +50,7 @@ export const NewIdentityUser = SharedObject('NewIdentityUser', 'An account to re
 
 export const Identity = SharedObject('Identity', 'An identity of the account.', {
   id: Id('Id of the identity; never reused.', 5),
-  issuer: Text('The provider.', 'https://id.example.org/realms/main', { maxLength: 1024, pattern: '^https?://' }),
+  issuer: Text('The provider.', 'https://id.example.com/realms/main', { maxLength: 1024, pattern: '^https?://' }),
   label: NullableText({
     maxLength: 255,
     pattern: ONE_LINE,
