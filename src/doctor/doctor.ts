@@ -80,7 +80,6 @@ function checksOf (environment: Environment, faults: ReadonlySet<string>): Recor
     clock: checkClock,
     server: checkServer,
     public_address: checkPublicAddress,
-    identity_provider: checkIdentityProvider,
     ...(databaseUrl === undefined
       ? { database: checkDatabase }
       : {
@@ -95,6 +94,7 @@ function checksOf (environment: Environment, faults: ReadonlySet<string>): Recor
     sealing_keys: () => areUsable()
       ? checkSealingKeys(environment)
       : good('they are not checked until database and storage can be used'),
+    identity_provider: checkIdentityProvider,
     accounts: () => areUsable()
       ? checkAccounts(environment)
       : good('they are not checked until database and storage can be used'),
