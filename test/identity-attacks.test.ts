@@ -203,6 +203,7 @@ const failures: Record<string, (response: ServerResponse) => unknown> = {
   'an answer that never comes': () => {},
   'an answer that stops': response => response.writeHead(200, { 'content-type': 'application/json' }).write('{'),
   'a redirect': response => response.writeHead(302, { location: `${provider.issuer}/elsewhere` }).end(),
+  'status 204': response => response.writeHead(204).end(),
   'status 404': response => response.writeHead(404, { 'content-type': 'application/json' }).end('{}'),
   'no JSON': response => response.writeHead(200, { 'content-type': 'application/json' }).end('<html>'),
   HTML: response => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
@@ -210,7 +211,7 @@ const failures: Record<string, (response: ServerResponse) => unknown> = {
 }
 
 /** What is refused as the fault of the person: the provider answers, but with nothing that can be used. */
-const refusals = ['a redirect', 'status 404', 'no JSON', 'HTML', 'JSON of another kind']
+const refusals = ['a redirect', 'status 204', 'status 404', 'no JSON', 'HTML', 'JSON of another kind']
 
 for (const place of ['metadata', 'keys', 'token', 'userinfo'] as const) {
   test(`a provider that fails at its ${place} signs nobody in, and is asked again the next time`, async t => {
@@ -265,6 +266,13 @@ test('metadata of another provider, or with an address that others could read, a
     t.equal(outcome(await own.send('POST', `${SESSION}/options`)), '200', 'they are read again')
     await own.close()
   }
+})
+
+test('what the browser never sees is not sent where others could read it', async t => {
+  const own = await startProvider(t)
+  own.metadata.userinfo_endpoint = 'http://id.example.org/userinfo'
+  const there = await startServer(t, { ...unlimited, ...own.settings })
+  t.equal(outcome(await goThrough(there, own)), UNAVAILABLE)
 })
 
 test('metadata that stand for any tenant of Microsoft are not used', async t => {

@@ -113,7 +113,7 @@ export function createIdentities (
     try {
       return await read(answer, context)
     } catch (error) {
-      isRefused = error instanceof Problem && error.code === 'oidc_refused'
+      isRefused = (error as Partial<Problem>).code === 'oidc_refused'
       if (isRefused) record(account, origin, String((error as Problem & { cause: Error }).cause.message))
       throw error
     } finally {

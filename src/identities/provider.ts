@@ -66,7 +66,6 @@ export function createProvider (settings: IdentityProvider) {
     try {
       return await work
     } catch (error) {
-      if (error instanceof Problem) throw error
       const cause = new Error(reasonOf(error))
       if (!isOutage(error)) throw new Problem('oidc_refused', { cause })
       reading = undefined
@@ -126,7 +125,7 @@ export function createProvider (settings: IdentityProvider) {
     const address = new URL(redirectUri)
     address.search = response
     const { client, configuration, tokens } = await grant(address, secrets)
-    const idToken: ProviderClaims = tokens.claims() ?? {}
+    const idToken: ProviderClaims = { ...tokens.claims() }
     const { sub, azp } = idToken
     if (!isSubject(sub)) throw new ProviderFailure('the subject is not 1 to 255 ASCII characters')
     if (azp !== undefined && azp !== clientId) throw new ProviderFailure('the ID token was issued to another client')

@@ -80,6 +80,7 @@ t.test('the operator sees identities, and removes a password if an identity of t
   t.match(await runCommand(['user', 'show', 'ann', '--remove'], settings), { code: 2 })
 
   await registerIdentity(server, provider, 'bob')
+  t.match(await runCommand(['user', 'show', 'bob'], settings), { stdout: /identity bob at http:\/\/127/ })
   const { stdout } = await runBin(['user', 'reset', 'bob', '--json'], settings)
   t.equal((await server.send('POST', '/api/account/claim', { json: { secret: /claim=(\w+)/.exec(stdout)?.[1], password: PASSWORD } })).status, 204)
   t.match(await show('show', 'bob'), { hasPassword: true, identities: [] })
