@@ -2,7 +2,13 @@ import { frameTexts } from './frame-texts.ts'
 import { visibleName } from './visible-name.ts'
 
 /** What a user signed in with. */
-const factorWords = { password: 'password', totp: 'one-time code', passkey: 'passkey', recovery_code: 'recovery code' }
+const factorWords = {
+  password: 'password',
+  totp: 'one-time code',
+  passkey: 'passkey',
+  recovery_code: 'recovery code',
+  oidc: 'identity provider'
+}
 type Factor = keyof typeof factorWords
 
 /** Every text of the page of an account, in English. A translation is another object of this shape. */
@@ -563,6 +569,10 @@ export const texts = {
       passkey_refused: 'Passkey refused',
       second_factor_missing: 'Right password without a code, from a new network',
       second_factor_wrong: 'Right password, wrong code',
+      identity_connected: 'Identity connected',
+      identity_removed: 'Identity removed',
+      identity_refused: 'Identity refused',
+      password_removed: 'Password removed',
       invitation_used: 'Account created by an invitation',
       reset_created: 'Link for a new password created',
       password_reset: 'Password changed by a link',
