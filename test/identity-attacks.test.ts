@@ -126,7 +126,7 @@ test('an answer whose state, iss or code is missing, foreign or double is refuse
 
 const now = () => Math.floor(Date.now() / 1000)
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-const signed = (key: CryptoKey) => (claims: JWTPayload, header: { alg: string }) =>
+const signed = (key: CryptoKey) => (claims: JWTPayload, header: { alg: string, kid?: string }) =>
   new SignJWT(claims).setProtectedHeader(header).sign(key)
 
 /** What is wrong with an ID token. */
@@ -286,15 +286,23 @@ test('metadata that stand for any tenant of Microsoft are not used', async t => 
   await t.rejects(read(() => { throw new DOMException('late', 'TimeoutError') }), { message: /can't be reached: TimeoutError/ })
 })
 
-test('metadata are read once an hour, and keys again for a new one', async t => {
+test('metadata are read once an hour, and keys again for a new one, once a minute at most', async t => {
   const own = await startServer(t, { ...unlimited, ...provider.settings })
   const count = (place: string) => provider.requests.filter(request => request.place === place).length
   const [read, keys] = [count('metadata'), count('keys')]
   await Promise.all([goThrough(own, provider), goThrough(own, provider), begin(own)])
   t.strictSame([count('metadata') - read, count('keys') - keys <= 2], [1, true])
-  const { now } = performance
-  t.teardown(() => { performance.now = now })
-  performance.now = () => now.call(performance) + HOUR
+
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+  provider.keys.push({ ...await exportJWK(publicKey), kid: 'new', alg: 'ES256', use: 'sig' })
+  t.teardown(() => provider.keys.pop())
+  const makeToken = (claims: JWTPayload) => signed(privateKey)(claims, { alg: 'ES256', kid: 'new' })
+  t.equal(outcome(await goThrough(own, provider, { makeToken })), REFUSED)
+  const [date, { now: performanceNow }] = [Date.now, performance]
+  t.teardown(() => Object.assign(performance, { now: performanceNow }) && Object.assign(Date, { now: date }))
+  Date.now = () => date() + MINUTE
+  t.equal(outcome(await goThrough(own, provider, { makeToken })), '200')
+  performance.now = () => performanceNow.call(performance) + HOUR
   await begin(own)
   t.equal(count('metadata') - read, 2)
 })

@@ -25,18 +25,11 @@ const LISTS = [
   'scopes_supported', 'token_endpoint_auth_methods_supported', 'id_token_signing_alg_values_supported'
 ] as const
 
-/**
- * Our own judgement of a provider or its answer. In an outage the provider can't be used at all, whatever the person
- * has shown.
- */
-class ProviderFailure extends Error {
-  readonly isOutage: boolean
+/** Our own judgement of an answer: it is told, where other messages can have tokens in them. */
+class ProviderFailure extends Error {}
 
-  constructor (message: string, { isOutage = false, cause }: { isOutage?: boolean, cause?: unknown } = {}) {
-    super(message, { cause })
-    this.isOutage = isOutage
-  }
-}
+/** The provider can't be used at all, whatever the person has shown. */
+class ProviderOutage extends ProviderFailure {}
 
 /** How the client shows its secret to the provider (OpenID Connect Core 1.0 section 9). */
 type SecretPlace = 'client_secret_post' | 'client_secret_basic'
@@ -73,7 +66,7 @@ export function createProvider (settings: IdentityProvider) {
       return await work
     } catch (error) {
       const cause = new Error(reasonOf(error))
-      if (!isOutage(error)) throw new Problem('oidc_refused', { cause })
+      if (!withCauses(error).some(each => each instanceof ProviderOutage)) throw new Problem('oidc_refused', { cause })
       reading = undefined
       throw new Problem('provider_unavailable', { retrySeconds: RETRY_SECONDS, resource: 'provider', cause })
     }
@@ -121,7 +114,7 @@ export function createProvider (settings: IdentityProvider) {
       return granted
     }).catch((error: unknown) => {
       if (!isClientRefused(error)) throw error
-      throw new ProviderFailure(`the provider refuses the client: ${reasonOf(error)}`, { isOutage: true, cause: error })
+      throw new ProviderOutage(`the provider refuses the client: ${reasonOf(error)}`, { cause: error })
     })
     return { client, ...granted }
   }
@@ -207,7 +200,7 @@ export async function readProviderMetadata ({ issuer, clientId }: IdentityProvid
     }
     return metadata
   } catch (error) {
-    throw new ProviderFailure(`the metadata can't be used: ${reasonOf(error)}`, { isOutage: true, cause: error })
+    throw new ProviderOutage(`the metadata can't be used: ${reasonOf(error)}`, { cause: error })
   }
 }
 
@@ -235,25 +228,26 @@ function scopeFor (allowed: IdentityProvider['allowed'], supported: readonly str
   ].join(' ')
 }
 
-/** The whole answer of the provider. @throws {ProviderFailure} if there is none, or it is not to be used. */
+/** The whole answer of the provider. @throws {ProviderOutage} if there is none, or it is not to be used. */
 async function fetchAnswer (url: string, options: CustomFetchOptions): Promise<Response> {
   try {
     const { status, headers, body } = await fetch(url, { ...options as RequestInit, redirect: 'manual' })
     if (status === 429 || status >= 500) {
       await body?.cancel()
-      throw outage(`the provider has answered with ${status}`)
+      throw new ProviderOutage(`the provider has answered with ${status}`)
     }
     const bytes = await readBytes(body)
     return new Response(bytes.length === 0 ? null : bytes, { status, headers })
   } catch (error) {
-    throw error instanceof ProviderFailure ? error : outage(`the provider can't be reached: ${reasonOf(error)}`)
+    if (error instanceof ProviderOutage) throw error
+    throw new ProviderOutage(`the provider can't be reached: ${reasonOf(error)}`)
   }
 }
 
-/** @throws {ProviderFailure} unless it has keys. */
+/** @throws {ProviderOutage} unless it has keys. */
 async function requireKeys (answer: Response): Promise<Response> {
   const { keys } = await answer.clone().json().catch(() => ({})) as { keys?: unknown }
-  if (answer.status !== 200 || !Array.isArray(keys)) throw outage('the keys of the provider can\'t be used')
+  if (answer.status !== 200 || !Array.isArray(keys)) throw new ProviderOutage('the keys of the provider can\'t be used')
   return answer
 }
 
@@ -262,18 +256,10 @@ async function readBytes (body: ReadableStream<Uint8Array> | null): Promise<Uint
   let length = 0
   for await (const chunk of (body ?? []) as unknown as AsyncIterable<Uint8Array>) {
     length += chunk.length
-    if (length > MAX_ANSWER_BYTES) throw outage(`an answer has more than ${MAX_ANSWER_BYTES} bytes`)
+    if (length > MAX_ANSWER_BYTES) throw new ProviderOutage(`an answer has more than ${MAX_ANSWER_BYTES} bytes`)
     chunks.push(chunk)
   }
   return new Uint8Array(Buffer.concat(chunks))
-}
-
-function outage (message: string): ProviderFailure {
-  return new ProviderFailure(message, { isOutage: true })
-}
-
-function isOutage (error: unknown): boolean {
-  return withCauses(error).some(each => each instanceof ProviderFailure && each.isOutage)
 }
 
 /** Whether the provider does not take the secret, or has no such client (RFC 6749 section 5.2). */
