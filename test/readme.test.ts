@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { settingRows } from '#src/config.ts'
+import { readConfig, settingRows } from '#src/config.ts'
 import { sectionOf as resultsOf, withResults } from './bench/report.ts'
 import { unwatched } from './kit/programs.ts'
 import { blocksOf, checkSession, checkStart, fencedIn, isOfSession, isOfStart, readGuide, readReadme, sectionOf, typeLines } from './kit/readme.ts'
@@ -79,6 +79,12 @@ test('the README\'s table of settings is that of the schema, and so is --help', 
     const line = stdout.split('\n').find(text => text.trimStart().startsWith(`${name} `)) ?? ''
     t.ok(line.includes(description) && description !== '' && line.endsWith(`Default: ${fallback}.`), name)
   }
+})
+
+test('the settings that the guide of identity providers gives are taken', async t => {
+  const [, block = ''] = /^ +```ini\n([^]*?)^ +```$/m.exec(await readFile(join(root, 'openapi/oidc.md'), 'utf8')) ?? []
+  const settings = Object.fromEntries(block.trim().split('\n').map(line => /^ *(\w+)=(.+)$/.exec(line)?.slice(1) as [string, string]))
+  t.match(readConfig(settings).identityProvider, { clientSecret: 'the-secret', allowed: [{ claim: 'groups', value: 'staff' }], redirectUri: 'https://files.example.org/oidc/callback' })
 })
 
 test('the README has fewer than 1,500 words, and its links lead to files', async t => {

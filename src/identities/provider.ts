@@ -19,6 +19,12 @@ const MAX_EXCHANGES = 16
 
 const RETRY_SECONDS = 5
 
+/** What must be private among the metadata, and what is a list of words if it is there. */
+const ADDRESSES = ['authorization_endpoint', 'token_endpoint', 'jwks_uri', 'userinfo_endpoint'] as const
+const LISTS = [
+  'scopes_supported', 'token_endpoint_auth_methods_supported', 'id_token_signing_alg_values_supported'
+] as const
+
 /**
  * Our own judgement of a provider or its answer. In an outage the provider can't be used at all, whatever the person
  * has shown.
@@ -192,14 +198,28 @@ export async function readProviderMetadata ({ issuer, clientId }: IdentityProvid
     // The library takes that of any tenant of Microsoft.
     const told = new URL(metadata.issuer).href
     if (told !== issuer) throw new ProviderFailure(`OIDC_ISSUER is ${issuer}, but they say ${told.slice(0, 1024)}`)
-    for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
-      const address = new URL(String(metadata[name]))
-      if (!isPrivateUrl(address)) throw new ProviderFailure(`its ${name} is neither https nor on this machine`)
+    const addresses = { userinfo_endpoint: issuer, ...metadata }
+    for (const name of ADDRESSES) {
+      if (!isPrivate(addresses[name], issuer)) throw new ProviderFailure(`its ${name} is no https address`)
+    }
+    for (const name of LISTS) {
+      if (!isList(metadata[name])) throw new ProviderFailure(`its ${name} is no list of words`)
     }
     return metadata
   } catch (error) {
     throw new ProviderFailure(`the metadata can't be used: ${reasonOf(error)}`, { isOutage: true, cause: error })
   }
+}
+
+/** Whether others can't read what is sent to an address of this issuer: http is for one on this machine. */
+function isPrivate (address: unknown, issuer: string): boolean {
+  const url = typeof address === 'string' && URL.canParse(address) ? new URL(address) : undefined
+  return url !== undefined && (url.protocol === 'https:' || (isHttp(issuer) && isPrivateUrl(url)))
+}
+
+function isList (value: unknown): boolean {
+  return value === undefined ||
+    (Array.isArray(value) && value.every(word => typeof word === 'string' && /^[\x21-\x7e]+$/.test(word)))
 }
 
 function isHttp (address: string): boolean {
@@ -217,7 +237,6 @@ function scopeFor (allowed: IdentityProvider['allowed'], supported: readonly str
 
 /** The whole answer of the provider. @throws {ProviderFailure} if there is none, or it is not to be used. */
 async function fetchAnswer (url: string, options: CustomFetchOptions): Promise<Response> {
-  if (!isPrivateUrl(new URL(url))) throw outage('an address is neither https nor on this machine')
   try {
     const { status, headers, body } = await fetch(url, { ...options as RequestInit, redirect: 'manual' })
     if (status === 429 || status >= 500) {
@@ -275,9 +294,10 @@ function reasonOf (error: unknown): string {
   return withCauses(error).map(each => {
     if (each instanceof ProviderFailure) return each.message
     const { name, code, error } = each as Error & { code?: unknown, error?: unknown }
-    const isOfLibrary = typeof code === 'string' && code.startsWith('OAUTH_')
+    // That of a timeout is a number.
+    const kind = typeof code === 'string' ? code : name
     const isCode = typeof error === 'string' && ERROR_CODE.test(error)
-    return [code ?? name, ...isOfLibrary ? [each.message] : [], ...isCode ? [error] : []].join(' ')
+    return [kind, ...kind.startsWith('OAUTH_') ? [each.message] : [], ...isCode ? [error] : []].join(' ')
   }).join(': ')
 }
 
