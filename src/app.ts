@@ -3,7 +3,7 @@ import jwt from '@fastify/jwt'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, type FastifyInstance } from 'fastify'
-import { accountRoutes, claimRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
+import { accountRoutes, claimRoutes, passwordRoutes, removalRoutes, userRoutes } from './accounts/routes.ts'
 import {
   Account, AccountEvent, AccountEventList, ClaimSecret, FoundClaim, NewClaim, NewPassword, NewUser, User
 } from './accounts/schemas.ts'
@@ -44,6 +44,10 @@ import { refuseForeignParameters } from './http/schema-compilers.ts'
 import type { Routes } from './http/services.ts'
 import { serverOptions, tlsOptions, type TlsContext } from './http/server-options.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
+import {
+  callbackRoutes, changeIdentityRoutes, confirmIdentityRoutes, identitySignInRoutes, readIdentityRoutes
+} from './identities/routes.ts'
+import { identitySchemas } from './identities/schemas.ts'
 import { linkRoutes } from './links/routes.ts'
 import { linkSchemas } from './links/schemas.ts'
 import { linkUploadRoutes } from './links/upload-routes.ts'
@@ -78,7 +82,7 @@ import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/rou
 const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, ClaimSecret, FoundClaim, NewClaim, AccountEvent,
   AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, NewSession, Session,
-  ...factorSchemas, ...passkeySchemas,
+  ...factorSchemas, ...passkeySchemas, ...identitySchemas,
   StoredFile, FileList, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderUsage, FolderMove, ZipNames,
   PlacedItems, BulkOutcome, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, TrashItems, TrashOutcome,
   Deletion, DeletionList, DeletionContent, DeletionRestore, RestoredFiles, Upload, UploadList,
@@ -163,7 +167,7 @@ async function registerRoutes (
   app.addHook('preValidation', refuseForeignParameters)
   await open(userRoutes, claimRoutes, claimPasskeyRoutes)
   await guard({ credential: 'password or personal token' }, signInRoutes)
-  await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes)
+  await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes, readIdentityRoutes)
   await guard(
     { credential: 'any', scope: 'files:write' },
     formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, changeFileRoutes, changeFolderRoutes, changeTrashRoutes,
@@ -173,19 +177,21 @@ async function registerRoutes (
     { credential: 'any', scope: 'files:read' },
     readFileRoutes, readFolderRoutes, changeRoutes, readTrashRoutes, zipRoutes
   )
-  await guard({ credential: 'any', scope: 'account' }, revocationRoutes)
+  await guard({ credential: 'any', scope: 'account' }, revocationRoutes, confirmIdentityRoutes)
   await guard({ credential: 'password', factor: 'setup' }, setUpFactorRoutes, setUpPasskeyRoutes)
   await guard({ credential: 'password', factor: 'first step' }, confirmPasskeyRoutes)
   await guard(
     { credential: 'password' },
-    changeFactorRoutes, changePasskeyRoutes, passwordRoutes, personalTokenRoutes, sessionSignInRoutes
+    changeFactorRoutes, changePasskeyRoutes, changeIdentityRoutes, passwordRoutes, sessionSignInRoutes
   )
+  await guard({ credential: 'password', factor: 'identity or password' }, personalTokenRoutes, removalRoutes)
   await guard({ credential: 'any', scope: 'links' }, linkRoutes)
   await open(visitorRoutes, linkUploadRoutes, davDiscoveryRoutes)
   await guard({ credential: 'token', scope: 'files:read' }, davReadRoutes)
   await guard({ credential: 'token', scope: 'files:write' }, davChangeRoutes)
   await open(
-    sessionRoutes, passkeySignInRoutes, uploadDiscoveryRoutes, serviceRoutes, pageRoutes, documentRoutes, docsRoutes
+    sessionRoutes, passkeySignInRoutes, identitySignInRoutes, callbackRoutes, uploadDiscoveryRoutes, serviceRoutes,
+    pageRoutes, documentRoutes, docsRoutes
   )
   await app.register(healthRoutes, { ...store, outages })
 }

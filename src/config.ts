@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
+import { readIdentityProvider, type IdentityProvider } from './config/identity-provider.ts'
+import { isLoopback } from './config/loopback.ts'
 import { findMistypedNames, type MistypedName } from './config/mistyped-names.ts'
 import { parseSigningKeys, type SigningKey } from './config/signing-keys.ts'
 import { parseStorageUrl, type StorageUrl } from './config/storage-url.ts'
@@ -86,7 +88,21 @@ export const Settings = Type.Object({
       'Unset: `strict` if NODE_ENV is production, HOST is not loopback or TRUST_PROXY is set.',
     ['open', 'strict']
   )),
-  REGISTRATION: OneOf('`closed`: only the operator adds accounts, or invites people.', ['open', 'closed'], 'open'),
+  REGISTRATION: Type.Optional(OneOf(
+    '`oidc`: only identities of OIDC_ALLOW register; `closed`: nobody. Unset: `oidc` with OIDC_ISSUER, else `open`.',
+    ['open', 'oidc', 'closed']
+  )),
+  OIDC_ISSUER: Type.Optional(Text('Identity provider, such as https://id.example.org/realms/main.')),
+  OIDC_CLIENT_ID: Type.Optional(Text('Client that the provider knows this server as.')),
+  OIDC_CLIENT_SECRET: Type.Optional(Text('Secret of that client. Unset: a public client.')),
+  OIDC_ALLOW: Type.Optional(Text(
+    'Who may sign in: `anyone`, or claims of which one must match, such as groups=staff,email=mum@example.org.'
+  )),
+  OIDC_NAME: Type.Optional(Text('Name of the provider on the page. Unset: its host.')),
+  OIDC_SESSION_HOURS: Whole('Lifetime of a session that the provider began.', [1, 720], 24),
+  OIDC_TOKEN_DAYS: Whole(
+    'Without a password, tokens of an account work this long after its last sign-in.', [1, 365], 30
+  ),
   SECOND_FACTOR: OneOf(
     '`required`: without one, a password can only set one up.',
     ['optional', 'required'], 'optional'
@@ -140,6 +156,8 @@ export type Config = Readonly<ReturnType<typeof readConfig>>
 export function readConfig (env: NodeJS.ProcessEnv = process.env) {
   const settings = checkedSettings(env)
   const policy = passwordPolicy(settings)
+  const registration = registrationPolicy(settings)
+  const url = settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL)
   return {
     host: settings.HOST,
     port: settings.PORT,
@@ -148,7 +166,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     blobGraceSeconds: settings.BLOB_GRACE_SECONDS,
     databaseUrl: databaseUrl(settings.DATABASE_URL),
     downloadRedirectSeconds: settings.DOWNLOAD_REDIRECT_SECONDS,
-    publicUrl: settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL),
+    publicUrl: url,
     tokenSeconds: settings.TOKEN_SECONDS,
     signingKeys: keyRing('SIGNING_KEYS', settings),
     sealingKeys: keyRing('SEALING_KEYS', settings),
@@ -165,7 +183,11 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     minFreeBytes: settings.MIN_FREE_BYTES,
     passwordPolicy: policy.name,
     passwordPolicyReason: policy.reason,
-    registration: settings.REGISTRATION,
+    registration: registration.name,
+    registrationReason: registration.reason,
+    identityProvider: identityProvider(settings, env, { publicUrl: url, registration: registration.name }),
+    oidcSessionSeconds: settings.OIDC_SESSION_HOURS * 3600,
+    oidcTokenMilliseconds: settings.OIDC_TOKEN_DAYS * 24 * 3600_000,
     secondFactor: settings.SECOND_FACTOR,
     hasLinks: settings.LINKS === 'on',
     linkMaxDays: settings.LINK_MAX_DAYS,
@@ -339,10 +361,25 @@ function passwordPolicy (settings: Settings): { name: 'open' | 'strict', reason:
   return { name: 'open', reason: 'only this machine can reach the server' }
 }
 
-/** True for `localhost`, 127.0.0.0/8, ::1 and IPv4-mapped loopback addresses. */
-export function isLoopback (host: string): boolean {
-  const address = host.toLowerCase().replace(/^::ffff:/, '')
-  return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
+function registrationPolicy (
+  { REGISTRATION: name, OIDC_ISSUER: issuer }: Settings
+): { name: 'open' | 'oidc' | 'closed', reason: string } {
+  if (name !== undefined) return { name, reason: 'REGISTRATION is set' }
+  return issuer === undefined
+    ? { name: 'open', reason: 'OIDC_ISSUER is not set' }
+    : { name: 'oidc', reason: 'OIDC_ISSUER is set' }
+}
+
+function identityProvider (
+  { OIDC_ISSUER, ...settings }: Settings,
+  env: NodeJS.ProcessEnv,
+  context: Parameters<typeof readIdentityProvider>[1]
+): IdentityProvider | undefined {
+  if (OIDC_ISSUER !== undefined) return readIdentityProvider({ ...settings, OIDC_ISSUER }, context)
+  const names = Object.keys(Settings.properties).filter(name => name.startsWith('OIDC_') && env[name]?.trim())
+  const dependent = context.registration === 'oidc' ? 'REGISTRATION is oidc' : names[0] && `${names[0]} is`
+  if (dependent !== undefined) throw new ConfigError(`OIDC_ISSUER must be set if ${dependent}`)
+  return undefined
 }
 
 const UNITS = new Map([

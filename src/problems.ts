@@ -36,6 +36,8 @@ const titles = {
     second_factor_required: 'A one-time code is required',
     second_factor_wrong: 'The one-time code is wrong or was used',
     passkey_refused: 'The passkey was refused',
+    oidc_refused: 'The identity provider\'s answer was refused',
+    sign_in_required: 'The account must sign in with its identity provider first',
     password_required: 'Password required; a token is not accepted',
     token_required: 'A personal token is required; a password is not accepted',
     token_malformed: 'Invalid token',
@@ -50,6 +52,8 @@ const titles = {
     links_off: 'Links are switched off',
     second_factor_setup_required: 'Set up a second factor first',
     registration_closed: 'Registration is closed',
+    identity_unknown: 'No account has this identity',
+    identity_not_allowed: 'This identity may not sign in',
     depth_infinite: 'The depth must be 0 or 1',
     place_forbidden: 'This can\'t be done there',
     cross_site_request: 'Cross-site request refused'
@@ -68,6 +72,10 @@ const titles = {
     factor_not_pending: 'There is no new secret to confirm',
     too_many_passkeys: 'The account has too many passkeys',
     passkeys_unavailable: 'This server can\'t have passkeys',
+    oidc_unavailable: 'This server has no identity provider',
+    identity_taken: 'An account has this identity already',
+    too_many_identities: 'The account has too many identities',
+    password_present: 'The account has a password: use that',
     too_many_tokens: 'The account has too many tokens',
     link_address_unknown: 'The address of the link is not known',
     too_many_links: 'The account has too many links',
@@ -128,6 +136,7 @@ const titles = {
     stopping: 'The server is shutting down',
     overloaded: 'The server is overloaded',
     unavailable: 'The database or the file storage can\'t be reached',
+    provider_unavailable: 'The identity provider can\'t be used now',
     not_ready: 'The server is not ready'
   },
   507: {
@@ -159,7 +168,7 @@ export const failures = Object.fromEntries(Object.entries(titles).flatMap(([stat
 export interface FieldError { field: string, message: string }
 
 /** What requests need, and can be without for a time. */
-export type Resource = 'database' | 'bucket' | 'disk' | 'clock' | 'sealing_keys'
+export type Resource = 'database' | 'bucket' | 'disk' | 'clock' | 'sealing_keys' | 'provider'
 
 interface ProblemOptions {
   detail?: string

@@ -23,6 +23,7 @@ import { createIncomingBlobs, type IncomingBlobs } from './files/incoming-blobs.
 import { createSpace, type Space } from './files/space.ts'
 import { createTrash, createVersions, type Trash, type Versions } from './files/trash.ts'
 import { createZips, type Zips } from './files/zips.ts'
+import { createIdentities, type Identities } from './identities/identities.ts'
 import { createLinkPasswords, type LinkPasswords } from './links/link-passwords.ts'
 import { LinkUses } from './links/link-uses.ts'
 import { createShareLinks, type ShareLinks } from './links/share-links.ts'
@@ -83,6 +84,7 @@ export interface AppServices extends OperatorStore {
   readonly sessions: SessionRequests
   readonly factors: Factors
   readonly passkeys: Passkeys
+  readonly identities: Identities
   readonly shareLinks: ShareLinks
   readonly linkPasswords: LinkPasswords
   readonly zips: Zips
@@ -207,6 +209,7 @@ function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'clo
     sessions: createSessionRequests(services),
     factors: createFactors(services),
     passkeys: createPasskeys(services),
+    identities: createIdentities(services),
     shareLinks: createShareLinks(services),
     linkPasswords: createLinkPasswords(services),
     zips: createZips(base),

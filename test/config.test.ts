@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { resolve } from 'node:path'
-import { isLoopback, readConfig, settingRows, type Config } from '#src/config.ts'
+import { readConfig, settingRows, type Config } from '#src/config.ts'
+import { isLoopback } from '#src/config/loopback.ts'
 import { ConfigError } from '#src/problems.ts'
 import { runCommand } from './kit/commands.ts'
 import { DAY } from './kit/durations.ts'
@@ -41,6 +42,10 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'MIN_FREE_BYTES', field: 'minFreeBytes', unset: 64 * MIB, set: [['0', 0], ['64 MiB', 64 * MIB]], wrong: ['-1', '64  MiB', '-1K'] },
   { name: 'PASSWORD_POLICY', field: 'passwordPolicy', unset: 'open', set: [['open', 'open'], ['strict', 'strict']], wrong: ['Strict', 'none'] },
   { name: 'REGISTRATION', field: 'registration', unset: 'open', set: [['open', 'open'], ['closed', 'closed']], wrong: ['no', 'CLOSED'] },
+  { name: 'OIDC_ISSUER', field: 'identityProvider', unset: undefined, set: [], wrong: ['id.example.org', 'http://id.example.org', 'https://ann@id.example.org', 'https://:secret@id.example.org', 'https://id.example.org/?', 'https://id.example.org/#a', `https://id.example.org/${'a'.repeat(1024)}`, 'https://login.microsoftonline.com/Common/v2.0', 'https://login.microsoftonline.com/organizations/v2.0', 'https://login.microsoftonline.us/consumers/v2.0'] },
+  ...['OIDC_CLIENT_ID', 'OIDC_CLIENT_SECRET', 'OIDC_ALLOW', 'OIDC_NAME'].map(name => ({ name, field: 'identityProvider' as const, unset: undefined, set: [], wrong: [] })),
+  { name: 'OIDC_SESSION_HOURS', field: 'oidcSessionSeconds', unset: 24 * 3600, set: [], wrong: ['0', '721', 'a day'] },
+  { name: 'OIDC_TOKEN_DAYS', field: 'oidcTokenMilliseconds', unset: 30 * DAY, set: [], wrong: ['0', '366', 'a month'] },
   { name: 'WEB_PAGE', field: 'hasWebPage', unset: true, set: [['on', true], ['off', false]], wrong: ['no', 'ON'] },
   { name: 'TRUST_PROXY', field: 'trustProxy', unset: undefined, set: [['10.0.0.1', ['10.0.0.1']], ['10.0.0.0/8, fd00::/8', ['10.0.0.0/8', 'fd00::/8']], ['::1/128,10.0.0.1/32', ['::1/128', '10.0.0.1/32']]], wrong: ['10.0.0.0/0', '999.1.1.1', 'abc', '1.2.3', '010.0.0.1', '10.0.0.0/33', '::1/129', 'true', 'proxy.example', '10.0.0.1;10.0.0.2', ','] },
   { name: 'CORS_ORIGINS', field: 'corsOrigins', unset: undefined, set: [['https://app.example', ['https://app.example']], ['https://app.example,http://localhost:8080', ['https://app.example', 'http://localhost:8080']], ['https://A.Example,https://münchen.de,https://a:443,http://[::1]:80', ['https://a.example', 'https://xn--mnchen-3ya.de', 'https://a', 'http://[::1]']]], wrong: ['*', 'app.example', 'https://app.example/', 'null', 'https://app.example,', 'https://u:pw@h', 'https://u@h', 'https://a:99999', 'https://a?x', 'https://a?', 'https://a#x', 'https://a\\b', 'https://a b', 'https://a,https://[bad'] },
@@ -90,7 +95,7 @@ test('a wrong setting is told in words, and one of several at a time', async t =
     [{ PORT: 'x', TOKEN_SECONDS: 'y' }, 'PORT: expected a whole number from 0 to 65535, not "x"'],
     [{ PORT: '70000' }, 'PORT: expected a whole number from 0 to 65535, not 70000'],
     [{ QUOTA_BYTES: '10 apples' }, 'QUOTA_BYTES: expected bytes as a whole number, or a size such as 64 MiB or 10G, not "10 apples"'],
-    [{ REGISTRATION: 'maybe' }, 'REGISTRATION: expected one of open, closed, not "maybe"'],
+    [{ REGISTRATION: 'maybe' }, 'REGISTRATION: expected one of open, oidc, closed, not "maybe"'],
     [{ ALLOWED_EXTENSIONS: 'a/b' }, 'ALLOWED_EXTENSIONS: expected extensions such as pdf,jpg, separated by commas, not "a/b"'],
     [{ TRUST_PROXY: 'the\nproxy' }, 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, separated by commas, not "the\\nproxy"'],
     [{ TRUST_PROXY: '10.0.0.0/0' }, 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, not "10.0.0.0/0"'],
@@ -187,3 +192,45 @@ function refusalOf (env: Settings): string {
   }
   return 'nothing was refused'
 }
+
+const identityProvider = {
+  OIDC_ISSUER: 'https://id.example.org/realms/main', OIDC_CLIENT_ID: 'magicstore', OIDC_ALLOW: 'anyone', PUBLIC_URL: 'https://files.example.org/store'
+}
+
+test('an identity provider is read with who may sign in, its name and the address to return to', async t => {
+  const { identityProvider: read, registration, registrationReason, ...config } = readConfig(identityProvider)
+  t.same(read, {
+    issuer: 'https://id.example.org/realms/main', clientId: 'magicstore', clientSecret: undefined, allowed: 'anyone', name: 'id.example.org', redirectUri: 'https://files.example.org/store/oidc/callback'
+  })
+  t.same([registration, registrationReason, config.oidcSessionSeconds, config.oidcTokenMilliseconds], ['oidc', 'OIDC_ISSUER is set', 24 * 3600, 30 * DAY])
+  const other = readConfig({
+    ...identityProvider, OIDC_ISSUER: 'http://[::1]:8080', PUBLIC_URL: 'http://localhost:5000', OIDC_CLIENT_SECRET: 'secret', OIDC_NAME: ' Our “office” ', OIDC_ALLOW: ' groups=staff, dn=cn=a%2Cou=b%25 ,https://example.org/roles=x', OIDC_SESSION_HOURS: '720', OIDC_TOKEN_DAYS: '30', REGISTRATION: 'closed'
+  })
+  t.match(other, {
+    identityProvider: { issuer: 'http://[::1]:8080/', clientSecret: 'secret', name: 'Our “office”', allowed: [{ claim: 'groups', value: 'staff' }, { claim: 'dn', value: 'cn=a,ou=b%' }, { claim: 'https://example.org/roles', value: 'x' }] },
+    registration: 'closed',
+    registrationReason: 'REGISTRATION is set'
+  })
+})
+
+test('an identity provider that is half set, or open to everybody, is refused in one line', async t => {
+  const without = (name: string) => ({ ...identityProvider, [name]: '' })
+  for (const [settings, words] of [
+    [without('OIDC_CLIENT_ID'), 'OIDC_CLIENT_ID must be set if OIDC_ISSUER is'],
+    [without('OIDC_ALLOW'), 'OIDC_ALLOW must be set if OIDC_ISSUER is'],
+    [without('PUBLIC_URL'), 'PUBLIC_URL must be set if OIDC_ISSUER is'],
+    [{ ...identityProvider, PUBLIC_URL: 'http://files.example.org' }, 'PUBLIC_URL must be https if OIDC_ISSUER is set'],
+    [{ ...identityProvider, WEB_PAGE: 'off' }, 'WEB_PAGE must be on if OIDC_ISSUER is set'],
+    [{ ...identityProvider, OIDC_SESSION_HOURS: '49', OIDC_TOKEN_DAYS: '2' }, 'OIDC_TOKEN_DAYS: OIDC_SESSION_HOURS is longer'],
+    [without('OIDC_ISSUER'), 'OIDC_ISSUER must be set if OIDC_CLIENT_ID is'],
+    [{ OIDC_TOKEN_DAYS: '30' }, 'OIDC_ISSUER must be set if OIDC_TOKEN_DAYS is'],
+    [{ REGISTRATION: 'oidc' }, 'OIDC_ISSUER must be set if REGISTRATION is oidc']
+  ] as const) t.equal(refusalOf(settings), words)
+  for (const OIDC_ALLOW of ['everyone', 'groups', '=staff', 'groups=', 'a b=c', 'groups=%', 'groups=%ff', 'groups=staff,', 'Anyone']) t.match(refusalOf({ ...identityProvider, OIDC_ALLOW }), /^OIDC_ALLOW: expected anyone, or claims/, OIDC_ALLOW)
+  for (const OIDC_NAME of ['a"b', 'a&b', '<b>', '$&', 'a\nb', 'a'.repeat(65)]) t.match(refusalOf({ ...identityProvider, OIDC_NAME }), /^OIDC_NAME: /, OIDC_NAME)
+  for (const OIDC_ISSUER of ['https://accounts.google.com', 'https://appleid.apple.com', 'https://gitlab.com', 'https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0']) {
+    t.match(refusalOf({ ...identityProvider, OIDC_ISSUER }), /^OIDC_ALLOW: everybody has an account at this provider/)
+    for (const REGISTRATION of ['open', 'closed']) t.equal(readConfig({ ...identityProvider, OIDC_ISSUER, REGISTRATION }).identityProvider?.allowed, 'anyone')
+    t.type(readConfig({ ...identityProvider, OIDC_ISSUER, OIDC_ALLOW: 'hd=example.org' }).identityProvider?.allowed, Array)
+  }
+})

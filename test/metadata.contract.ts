@@ -7,6 +7,7 @@ import {
 } from '#src/metadata/records.ts'
 import { suite as changesSuite } from './changes.contract.ts'
 import { suite as factorsSuite } from './factors.contract.ts'
+import { suite as identitiesSuite } from './identities.contract.ts'
 import { suite as foldersSuite } from './folders.contract.ts'
 import { suite as keptSuite } from './kept.contract.ts'
 import { countFailures, recordFailure } from './kit/attempts.ts'
@@ -71,6 +72,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   linksSuite(t, open)
   locksSuite(t, open)
   factorsSuite(t, open)
+  identitiesSuite(t, open)
   keptSuite(t, open)
   searchSuite(t, open)
   ordersSuite(t, open)
@@ -105,7 +107,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an account is found by id and by key as it was added, without quotas of its own and without files', async t => {
     const { metadata } = await fresh(t)
     const added = await metadata.accounts.add(newAccount('ada'))
-    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, lockedUntil: 0, factorCount: 0, factorVersion: 0, disabledAt: null })
+    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, lockedUntil: 0, factorCount: 0, factorVersion: 0, disabledAt: null, providerSignInAt: null })
     t.strictSame(await metadata.accounts.find(1), added)
     t.strictSame(await metadata.accounts.findByKey('ada'), added)
     t.equal(await metadata.accounts.find(2), undefined)

@@ -24,6 +24,7 @@ const standard: Record<string, [level1: number, level2: number][]> = {
   V7: [[0, 3], [4, 0], [0, 2], [2, 3], [0, 2], [0, 2]],
   V8: [[1, 1], [2, 1], [1, 0], [0, 1]],
   V9: [[3, 0], [1, 3]],
+  V10: [[0, 2], [0, 2], [0, 4], [5, 6], [0, 5], [0, 2], [0, 3]],
   V11: [[0, 2], [0, 3], [2, 1], [1, 3], [0, 1], [0, 1]],
   V12: [[1, 2], [2, 0], [0, 4]],
   V13: [[0, 1], [0, 5], [0, 2], [1, 4]],
@@ -64,12 +65,15 @@ async function testsIn (file: string): Promise<string[]> {
 
 test('every test that the security page names exists, under this name and in this file', async t => {
   const { text, rows } = await readPage()
-  const [, links = ''] = text.split('\n## What a link can\'t do\n')
-  const ofLinks = Array.from(links.split('\n## ')[0]?.matchAll(/^\| [A-Z].* \| (.+) \|$/gm) ?? [], ([id, tests = '']) => ({ id, how: 'Met: ', tests }))
-  t.ok(ofLinks.length >= 12)
+  const ofFaults = ['What a link can\'t do', 'What a provider can\'t do'].flatMap(heading => {
+    const [, section = ''] = text.split(`\n## ${heading}\n`)
+    const found = Array.from(section.split('\n## ')[0]?.matchAll(/^\| [A-Z`].* \| (.+) \|$/gm) ?? [], ([id, tests = '']) => ({ id, how: 'Met: ', tests }))
+    t.ok(found.length >= 12, heading)
+    return found
+  })
   const present = new Map<string, string[]>()
   for (const file of await readdir(join(root, 'test'), { recursive: true })) if (/\.(?:test|check|timed|proof)\.ts$|^proof\/page\//.test(file)) present.set(file, await testsIn(file))
-  for (const { id, how, tests } of [...rows, ...ofLinks]) {
+  for (const { id, how, tests } of [...rows, ...ofFaults]) {
     if (/^none\b/.test(tests)) {
       t.match(tests, /^none(?:: .+)?$/, id)
       t.ok(how.startsWith('Not met: ') || tests.length > 'none: '.length, `${id}: a met one without a test says why`)
@@ -97,7 +101,7 @@ test('the security page has every requirement of level 1 and 2 once, with its le
   const [table = ''] = text.split('\n## Connections to other machines\n')[1]?.split('\n## ') ?? []
   const settings = Array.from(table.matchAll(/^\| `([A-Z_]+)` \|/gm), ([, name = '']) => name)
   t.same(settings, Object.keys(connecting), 'it has each setting that makes the server connect to another machine')
-  t.same(Object.keys(Settings.properties).filter(name => name.endsWith('_URL')).sort(), settings.sort())
+  t.same(Object.keys(Settings.properties).filter(name => /_(?:URL|ISSUER)$/.test(name)).sort(), settings.sort())
 })
 
 test('the numbers of the page about sign-in protection are those in force', async t => {
@@ -129,11 +133,12 @@ test('a fresh installation has no account and no credential that opens it', asyn
 /** Modules that can reach other machines or run programs; `harmless` lists their exports that can't. */
 const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|child_process|cluster|worker_threads|vm|inspector|undici|axios|got|ws)$/
 /**
- * Allowed uses: the `doctor` command sends a request to PUBLIC_URL, the client of PostgreSQL gets the socket that it
- * connects, and SQLite runs long transactions in a thread of this program.
+ * Allowed uses: the `doctor` command sends a request to PUBLIC_URL, the client of a provider to its addresses, that of
+ * PostgreSQL gets the socket that it connects, and SQLite runs long transactions in a thread of this program.
  */
 const known = [
-  'doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'metadata/postgres/connections.ts: Socket of node:net',
+  'doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https',
+  'identities/provider.ts: fetch', 'metadata/postgres/connections.ts: Socket of node:net',
   'metadata/sqlite/connection-thread.ts: parentPort of node:worker_threads', 'metadata/sqlite/connection-thread.ts: workerData of node:worker_threads',
   'metadata/sqlite/long-transactions.ts: Worker of node:worker_threads'
 ]
@@ -143,6 +148,7 @@ const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createServer'
 const connecting: Record<string, string[]> = {
   DATABASE_URL: ['pg'],
   STORAGE_URL: ['@aws-sdk/credential-provider-process', '@smithy/core', '@smithy/credential-provider-imds', '@smithy/node-http-handler'],
+  OIDC_ISSUER: [],
   PUBLIC_URL: []
 }
 /**
@@ -179,7 +185,7 @@ async function outwardPackages (): Promise<string[]> {
   return Array.from(new Set(files.flatMap(([file]) => /(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []))).sort()
 }
 
-test('only the clients of PostgreSQL and S3, and doctor, can reach another machine, and src runs no program', async t => {
+test('only the clients of PostgreSQL, S3 and an identity provider, and doctor, can reach another machine, and src runs no program', async t => {
   // The page runs in browsers, whose content security policy keeps it to its server.
   const files = (await readdir(join(root, 'src'), { recursive: true })).filter(name => name.endsWith('.ts') && !name.startsWith('page/'))
   t.ok(files.length > 30)

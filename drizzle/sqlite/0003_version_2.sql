@@ -36,6 +36,19 @@ CREATE UNIQUE INDEX `folders_parent_name` ON `folders` (`owner_id`,`parent_id`,`
 CREATE INDEX `folders_parent_natural` ON `folders` (`owner_id`,`parent_id`,`sort_key`,`name`);--> statement-breakpoint
 CREATE INDEX `folders_without_sort_key` ON `folders` (`id`) WHERE "folders"."sort_key" is null;--> statement-breakpoint
 CREATE INDEX `folders_owner` ON `folders` (`owner_id`,`id`);--> statement-breakpoint
+CREATE TABLE `identities` (
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`account_id` integer NOT NULL,
+	`issuer` text NOT NULL,
+	`subject` text NOT NULL,
+	`label` text,
+	`created_at` integer NOT NULL,
+	`last_used_at` integer NOT NULL,
+	FOREIGN KEY (`account_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `identities_subject` ON `identities` (`issuer`,`subject`);--> statement-breakpoint
+CREATE INDEX `identities_account` ON `identities` (`account_id`,`id`);--> statement-breakpoint
 CREATE TABLE `deletions` (
 	`id` text PRIMARY KEY NOT NULL,
 	`owner_id` integer NOT NULL,
@@ -231,6 +244,7 @@ ALTER TABLE `accounts` ADD `kept_contents` integer DEFAULT 0 NOT NULL;--> statem
 ALTER TABLE `accounts` ADD `locked_until` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `accounts` ADD `factor_count` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `accounts` ADD `factor_version` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE `accounts` ADD `provider_sign_in_at` integer;--> statement-breakpoint
 ALTER TABLE `discarded_blobs` ADD `discarded_at` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 DROP INDEX `files_owner_name`;--> statement-breakpoint
 DROP INDEX `files_owner_created`;--> statement-breakpoint

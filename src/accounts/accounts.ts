@@ -1,3 +1,4 @@
+import type { NewAttempt } from '../metadata/attempt-records.ts'
 import type { AccountRecord, NewAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
@@ -26,27 +27,36 @@ export function createAccounts (
     return { username, usernameKey: key, passwordHash }
   }
 
+  /** Runs `add` within the limit of registrations. @throws too_many_registrations. */
+  async function registerWithin (
+    username: string, network: string, add: (attempt: NewAttempt) => Promise<AccountRecord>
+  ): Promise<AccountRecord> {
+    const kind = 'registration'
+    const usernameKey = attemptKey(findUsernameKey(username) ?? '')
+    const attempt = { kind, network, usernameKey, isKnownNetwork: false } as const
+    const matching = { kind, network } as const
+    const limit = { matching, limit: config.registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }
+    const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
+    try {
+      return await add(attempt)
+    } finally {
+      await finish('released')
+    }
+  }
+
   return {
     /**
-     * Adds an account that a user registers.
+     * Adds an account with a password that a user registers.
      * @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations,
      * overloaded.
      */
     async register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord> {
-      const { registration, registrationsPerHour } = config
-      if (registration === 'closed') throw new Problem('registration_closed')
-      const kind = 'registration'
-      const usernameKey = attemptKey(findUsernameKey(credentials.username) ?? '')
-      const attempt = { kind, network, usernameKey, isKnownNetwork: false } as const
-      const matching = { kind, network } as const
-      const limit = { matching, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }
-      const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
-      try {
-        return await metadata.accounts.add(await prepare(credentials), attempt)
-      } finally {
-        await finish('released')
-      }
+      if (config.registration !== 'open') throw new Problem('registration_closed')
+      const { username } = credentials
+      return registerWithin(username, network, async attempt =>
+        metadata.accounts.add(await prepare(credentials), attempt))
     },
+    registerWithin,
 
     /** Adds an account for the operator. @throws username_invalid, username_taken, password_invalid. */
     async add (credentials: UsernameAndPassword): Promise<AccountRecord> {

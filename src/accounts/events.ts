@@ -8,7 +8,7 @@ export const eventKinds = [
   'registered', 'sign_in', 'sign_in_failed', 'sign_in_new_network', 'token_issued', 'token_revoked', 'tokens_revoked',
   'personal_token_created', 'session_created', 'password_changed', 'factor_added', 'factor_removed',
   'recovery_codes_replaced', 'recovery_code_used', 'passkey_refused', 'second_factor_missing', 'second_factor_wrong',
-  'invitation_used',
+  'identity_connected', 'identity_removed', 'identity_refused', 'password_removed', 'invitation_used',
   'reset_created', 'password_reset', 'disabled', 'enabled', 'quota_changed',
   'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'link_password_wrong', 'trash_emptied',
   'files_restored', 'account_removed'
@@ -32,7 +32,7 @@ const LOGGED_ONLY = new Set<string>(['sign_in', 'token_issued', 'personal_token_
 
 /** Events that an attacker can cause in any number. They must not evict all others. */
 const REPEATABLE = new Set<string>([
-  'second_factor_missing', 'second_factor_wrong', 'passkey_refused', 'link_password_wrong'
+  'second_factor_missing', 'second_factor_wrong', 'passkey_refused', 'identity_refused', 'link_password_wrong'
 ])
 
 /** How many of these are stored of one kind and account in a quarter of an hour. All are logged. */

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import argon2 from 'argon2'
 import pLimit from 'p-limit'
 import { normaliseWithin } from '../http/wire-values.ts'
+import { NO_PASSWORD } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { isUsername } from './username.ts'
 
@@ -63,14 +64,16 @@ export async function createPasswords (policy: 'open' | 'strict') {
     hash: (accepted: string) => queued(() => argon2.hash(accepted, parameters)),
 
     /**
-     * Whether `password` has this hash. Without a hash, does the same work and returns false.
+     * Whether `password` has this hash. Without a hash, or if it is that of no password, does the same work and returns
+     * false.
      * @throws overloaded if the queue is full.
      */
     async verify (password: string, hash: string | undefined): Promise<boolean> {
       const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
       if (normalised === undefined) return false
-      const isRight = await queued(() => argon2.verify(hash ?? unknownUserHash, normalised))
-      return isRight && hash !== undefined
+      const hasPassword = hash !== undefined && hash !== NO_PASSWORD
+      const isRight = await queued(() => argon2.verify(hasPassword ? hash : unknownUserHash, normalised))
+      return isRight && hasPassword
     },
 
     /** Whether a hash was made with other parameters than the current ones. */

@@ -4,7 +4,7 @@ import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagina
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import { dateOf } from '../http/wire-values.ts'
-import type { EventRecord } from '../metadata/records.ts'
+import { type EventRecord, NO_PASSWORD } from '../metadata/records.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import type { EventKind } from './events.ts'
 import { networkOf, originOf } from './network.ts'
@@ -122,7 +122,8 @@ export const accountRoutes: Routes = async (app, { metadata, space }) => {
     }
   }, async request => {
     const { account } = callerOf(request)
-    return { ...userOf(account), usage: await space.usageOf(account) }
+    const hasPassword = account.passwordHash !== NO_PASSWORD
+    return { ...userOf(account), hasPassword, usage: await space.usageOf(account) }
   })
 
   app.get('/api/account/events', {
@@ -165,7 +166,10 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
     recordEvent(securityLog, request, 'password_changed')
     reply.code(204)
   })
+}
 
+/** Deletes the account; requires the password, or what stands for it in an account without one. */
+export const removalRoutes: Routes = async (app, { accounts, securityLog }) => {
   app.delete('/api/account', {
     schema: {
       operationId: 'deleteAccount',

@@ -75,6 +75,11 @@ const Quota = (description: string) => Type.Unsafe<number | null>({
 
 export const Account = SharedObject('Account', 'Your account.', {
   ...User.properties,
+  hasPassword: Type.Boolean({
+    description: 'Whether the account has a password. One without is opened by its identity at a provider, and has ' +
+      'no second factors.',
+    examples: [true]
+  }),
   usage: ExactObject('Storage used and allowed.', {
     files: Count('Number of stored files.', 3),
     folders: Count('Number of folders. They count towards the quota in files.', 0),

@@ -152,6 +152,11 @@ export function createSignIn (
   }
 }
 
+/** The limit of the failures of a network, on whatever accounts. */
+export function networkLimit ({ kind, network }: Pick<Attempt, 'kind' | 'network'>, maxFailures: number): AttemptLimit {
+  return { matching: { kind, network }, limit: maxFailures * NETWORK_FACTOR, seconds: SIGN_IN_WINDOW_SECONDS }
+}
+
 /** The limits of wrong passwords: of one account or link from one network, of a network, and from unknown networks. */
 export function passwordLimits (
   { kind, network, usernameKey, isKnownNetwork }: Omit<Attempt, 'at'>, maxFailures: number
@@ -159,7 +164,7 @@ export function passwordLimits (
   const seconds = SIGN_IN_WINDOW_SECONDS
   const limits: AttemptLimit[] = [
     { matching: { kind, network, usernameKey }, limit: maxFailures, seconds },
-    { matching: { kind, network }, limit: maxFailures * NETWORK_FACTOR, seconds }
+    networkLimit({ kind, network }, maxFailures)
   ]
   // Networks with a right password before are exempt: an attacker elsewhere can't lock the owner or the visitors out.
   if (isKnownNetwork) return limits

@@ -15,6 +15,7 @@ export const prefixes = Array.from({ length: 256 }, (_, index) => index.toString
 /** What operators must know of a snapshot that was made or restored. */
 interface SnapshotContents {
   readonly links: number
+  readonly identities: number
   readonly recoveryCodes: number
   /** The ids of keys that sealed secrets, and are not in the backup: those of SEALING_KEYS. */
   readonly missingSealingKeys: readonly string[]
@@ -24,9 +25,10 @@ interface SnapshotContents {
 export async function readSnapshot (folder: string): Promise<SnapshotContents> {
   const snapshot = openSnapshot(join(folder, dataFolderLayout.database))
   snapshot.close()
-  const { links, secondFactors: { recoveryCodes, sealedBy } } = snapshot
+  const { links, identities, secondFactors: { recoveryCodes, sealedBy } } = snapshot
   const keys = await findKeys(folder, dataFolderLayout.sealingKeys) ?? []
-  return { links, recoveryCodes, missingSealingKeys: sealedBy.filter(kid => !keys.some(key => key.kid === kid)) }
+  const missingSealingKeys = sealedBy.filter(kid => !keys.some(key => key.kid === kid))
+  return { links, identities, recoveryCodes, missingSealingKeys }
 }
 
 /** A snapshot in a backup folder; `summary` is undefined if its manifest is missing or damaged. */

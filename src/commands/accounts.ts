@@ -1,6 +1,7 @@
 import type { AccountRepository } from '../metadata/accounts.ts'
 import type { FactorList } from '../metadata/factor-records.ts'
-import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
+import type { IdentityRecord } from '../metadata/identities.ts'
+import { type AccountRecord, NO_LIMIT, NO_PASSWORD } from '../metadata/records.ts'
 
 /** Accounts read at a time. */
 const PAGE = 500
@@ -15,29 +16,46 @@ export async function * allAccounts (accounts: Pick<AccountRepository, 'listAfte
   }
 }
 
-/** The properties of an account that are printed: all but the password hash. With its factors, if they are given. */
+/** How an account can be signed in to, beside its password. */
+export interface SignInMeans { readonly factors: FactorList, readonly identities: readonly IdentityRecord[] }
+
+/** The properties of an account that are printed: all but the password hash. */
 export function accountDetails ({
-  id, username, createdAt, disabledAt, usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes
-}: AccountRecord, factors?: FactorList) {
+  id, username, passwordHash, createdAt, disabledAt,
+  usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes
+}: AccountRecord, means?: SignInMeans) {
   return {
     id,
     username,
     createdAt: new Date(createdAt).toISOString(),
     isDisabled: disabledAt !== null,
+    hasPassword: passwordHash !== NO_PASSWORD,
     usedFiles,
     usedFolders,
     usedBytes,
     keptBytes,
     quotaFiles,
     quotaBytes,
-    ...(factors && {
-      totp: factors.totp !== null, passkeys: factors.passkeys.length, recoveryCodesLeft: factors.recoveryCodes
+    ...(means && {
+      totp: means.factors.totp !== null,
+      passkeys: means.factors.passkeys.length,
+      recoveryCodesLeft: means.factors.recoveryCodes,
+      identities: means.identities.map(({ id, issuer, subject, label, createdAt, lastUsedAt }) => ({
+        id,
+        issuer,
+        subject,
+        label,
+        createdAt: new Date(createdAt).toISOString(),
+        lastUsedAt: new Date(lastUsedAt).toISOString()
+      }))
     })
   }
 }
 
 export function accountText ({
-  id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes, ...factors
+  id, username, createdAt, isDisabled, hasPassword,
+  usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes,
+  identities = [], ...factors
 }: ReturnType<typeof accountDetails>): string {
   return [
     id,
@@ -48,6 +66,8 @@ export function accountText ({
     `${usedBytes} of ${limitText(quotaBytes)} bytes`,
     `${keptBytes} bytes of versions and trash`,
     ...factorTexts(factors),
+    ...(hasPassword ? [] : ['no password']),
+    ...identities.map(({ issuer, subject, label }) => `identity ${label ?? subject} at ${issuer}`),
     ...(isDisabled ? ['disabled'] : [])
   ].join('\t')
 }

@@ -94,19 +94,20 @@ async function restoreStore (config: Config, folder: string, { at, discard: isDi
   const { snapshot, createdAt, files, bytes } = backup
   const details = { folder, snapshot, createdAt, files, bytes }
   await recordStoreAct(config, { kind: 'store_restored', details }).catch(warnOfLostRecord)
-  const { recoveryCodes, missingSealingKeys, links } = await readSnapshot(join(folder, snapshot))
+  const { recoveryCodes, missingSealingKeys, links, identities } = await readSnapshot(join(folder, snapshot))
   const isSet = (kid: string) => config.sealingKeys?.some(key => key.kid === kid) === true
   return {
     folder: usesDataFolder(config) ? dataDir : 'the database and the bucket of the settings',
     ...briefOf(backup),
     recoveryCodes,
     missingSealingKeys: missingSealingKeys.filter(kid => !isSet(kid)),
-    links
+    links,
+    identities
   }
 }
 
 function textOf (report: Awaited<ReturnType<typeof restoreStore>> & { seconds: number }): string {
-  const { folder, createdAt, accounts, files, bytes, hasSigningKeys, recoveryCodes, missingSealingKeys, links } = report
+  const { folder, createdAt, accounts, files, bytes, hasSigningKeys, missingSealingKeys, ...counts } = report
   const content = `${files} files of ${accounts} accounts, ${bytes} bytes, with versions and trash`
   return linesOf(
     `restored ${content}, as of ${createdAt}, to ${folder} in ${report.seconds} s`,
@@ -114,9 +115,11 @@ function textOf (report: Awaited<ReturnType<typeof restoreStore>> & { seconds: n
       '  the backup has no signing keys: set SIGNING_KEYS as before, or all access tokens become invalid',
     missingSealingKeys.length > 0 &&
       '  the backup lacks sealing keys: set SEALING_KEYS as before, or one-time codes stop working',
-    recoveryCodes > 0 &&
+    counts.recoveryCodes > 0 &&
       '  recovery codes that were used after the backup can be used again: their owners should make new ones',
-    links > 0 && '  links that were revoked after the backup work again: their owners should revoke them again'
+    counts.links > 0 && '  links that were revoked after the backup work again: their owners should revoke them again',
+    counts.identities > 0 &&
+      '  identities that were removed after the backup sign in again: their owners should remove them again'
   )
 }
 

@@ -133,6 +133,8 @@ function welcome (
     ...mistypedSettings().map(({ name, meant }) =>
       `  warning:             ${name} is not a setting; did you mean ${meant}?`),
     metricsAddress !== undefined && `  metrics:             http://${authority(metricsAddress)}/metrics`,
+    config.identityProvider !== undefined &&
+      `  registration:        ${config.registration} (${config.registrationReason})`,
     `  password policy:     ${config.passwordPolicy} (${config.passwordPolicyReason})`
   )
 }

@@ -1,10 +1,9 @@
 import type { EventKind } from '../accounts/events.ts'
 import { parseByteSize, readConfig } from '../config.ts'
-import type { FactorList } from '../metadata/factor-records.ts'
 import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
-import { OperatorError } from '../problems.ts'
+import { ConfigError, OperatorError } from '../problems.ts'
 import type { OperatorStore } from '../services.ts'
-import { accountDetails, accountText, allAccounts } from './accounts.ts'
+import { accountDetails, accountText, allAccounts, type SignInMeans } from './accounts.ts'
 import { printClaim } from './claims.ts'
 import { FLAG, print, readArguments, UsageError, VALUE } from './command.ts'
 import { printLinks } from './links.ts'
@@ -17,11 +16,15 @@ export const help = `magicstore user: manage accounts, with or without a running
   user invite [NAME]   print a link with which one person, within 24 hours, creates the account NAME, or one of any
                        name; also if REGISTRATION is closed
   user list            list all accounts, one per line
-  user show NAME       show one account, with its second factors
+  user show NAME       show one account, with its second factors and identities
   user disable NAME    disable an account: from the next request on its password and tokens are refused
   user enable NAME     enable it again
   user quota NAME [--bytes SIZE|none|default] [--files N|none|default]
-  user passwd NAME     set the password, from a prompt or standard input, and revoke all tokens of the account
+  user passwd NAME     set the password, from a prompt or standard input; that revokes all tokens of the account and
+                       removes its identities
+  user passwd NAME --remove
+                       remove the password of an account that has an identity of OIDC_ISSUER, with its second factors
+                       and sessions. Its tokens work for OIDC_TOKEN_DAYS, and again after each sign-in with the provider
   user reset NAME [--without-factor]
                        print a link with which its owner, within 24 hours, sets a new password; that revokes all tokens.
                        A second factor is asked for, or with --without-factor removed. An earlier link ends
@@ -33,11 +36,12 @@ export const help = `magicstore user: manage accounts, with or without a running
   user rm NAME         delete the account with its tokens, files, versions and trash; asks for confirmation unless --yes
                        is given
 
-  --json               one JSON object per line: id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes,
-                       keptBytes (of versions and trash), quotaFiles, quotaBytes (null: the default, ${NO_LIMIT}: none);
-                       of one account also totp (whether one-time codes are on), passkeys (how many) and
-                       recoveryCodesLeft. invite and reset: link, username and expiresAt. links: id, kind, name,
-                       hasPassword, createdAt, expiresAt, uses, lastUsedAt; with --revoke revoked
+  --json               one JSON object per line: id, username, createdAt, isDisabled, hasPassword, usedFiles,
+                       usedFolders, usedBytes, keptBytes (of versions and trash), quotaFiles, quotaBytes (null: the
+                       default, ${NO_LIMIT}: none); of one account also totp (whether one-time codes are
+                       on), passkeys (how many), recoveryCodesLeft and identities. invite and reset: link, username and
+                       expiresAt. links: id, kind, name, hasPassword, createdAt, expiresAt, uses, lastUsedAt; with
+                       --revoke revoked
 
   A folder counts as a file in the quota. The links of invite and reset begin with PUBLIC_URL. Whoever has one can use
   it: send it over a secure channel.`
@@ -81,6 +85,8 @@ const VERBS: Record<string, Verb> = {
   rm: { event: 'account_removed', change: remove }
 }
 
+const REMOVE_PASSWORD: Verb = { takes: ['remove'], event: 'password_removed', change: removePassword }
+
 /** Runs one verb. */
 export async function run (args: string[]): Promise<void> {
   const { values, positionals: [verb = '', ...names] } = readArguments(args, options)
@@ -88,8 +94,8 @@ export async function run (args: string[]): Promise<void> {
   const [name] = names
   await withStore(verb === 'add' ? readConfig() : await readStoreConfig(), async store => {
     const { accounts, metadata } = store
-    const show = (account: AccountRecord, factors?: FactorList) =>
-      print(values, accountDetails(account, factors), accountText)
+    const show = (account: AccountRecord, means?: SignInMeans) =>
+      print(values, accountDetails(account, means), accountText)
     if (verb === 'invite') return printClaim(store, { ...values, username: name ?? null, removesFactors: false })
     if (name === undefined) {
       for await (const account of allAccounts(metadata.accounts)) show(account)
@@ -111,13 +117,14 @@ export async function run (args: string[]): Promise<void> {
       await recordAct(store, { kind: event, account: changed, ...details })
     }
     if (verb === 'rm') await deleteBytes(store)
-    const hasFactors = verb === 'show' || verb === 'second-factor'
-    show(changed, hasFactors ? await metadata.factors.list(account.id) : undefined)
+    const isOfSignIn = verb === 'show' || verb === 'second-factor' || values.remove
+    show(changed, isOfSignIn ? await meansOf(store, account) : undefined)
   })
 }
 
 function checkArguments (word: string, names: readonly string[], values: UserValues): Verb {
-  const verb = Object.hasOwn(VERBS, word) ? VERBS[word] : undefined
+  const known = Object.hasOwn(VERBS, word) ? VERBS[word] : undefined
+  const verb = word === 'passwd' && values.remove ? REMOVE_PASSWORD : known
   if (verb === undefined) throw new UsageError('unknown verb; see magicstore user --help')
   if (names.length > 1) throw new UsageError('only one name is allowed; see magicstore user --help')
   if (verb.isNameless !== true && names.length === 0) {
@@ -159,6 +166,23 @@ async function setPassword ({ accounts }: OperatorStore, { id }: AccountRecord):
   const password = await readPassword()
   // Read again: its owner may have changed the password while the operator was typing.
   await accounts.changePassword(await accounts.get(id), password)
+}
+
+async function removePassword (
+  { config: { identityProvider }, metadata }: OperatorStore, { id, username }: AccountRecord
+): Promise<void> {
+  if (identityProvider === undefined) throw new ConfigError('OIDC_ISSUER must be set to remove a password')
+  const { issuer } = identityProvider
+  if (!await metadata.identities.removePassword(id, issuer)) {
+    throw new OperatorError(`${username} has no identity of ${issuer}`, {
+      remedy: 'its owner connects one on the page first'
+    })
+  }
+}
+
+async function meansOf ({ metadata }: OperatorStore, { id }: AccountRecord): Promise<SignInMeans> {
+  const [factors, identities] = await Promise.all([metadata.factors.list(id), metadata.identities.list(id)])
+  return { factors, identities }
 }
 
 async function removeFactors ({ metadata }: OperatorStore, account: AccountRecord): Promise<void> {

@@ -7,6 +7,7 @@ import {
   checkClock, checkEntries, checkFileSystem, checkFolder, checkInodes, checkOwner, checkPermissions, checkSpace,
   deniedEntries, entriesOf, existingPart
 } from './folder.ts'
+import { checkAccounts, checkIdentityProvider } from './identity-provider.ts'
 import { checkPublicAddress, checkServer } from './network.ts'
 import { checkDatabaseServer, checkPairing, checkSealingKeys, checkStorage } from './services.ts'
 import {
@@ -92,6 +93,10 @@ function checksOf (environment: Environment, faults: ReadonlySet<string>): Recor
     storage: checkStorage,
     sealing_keys: () => areUsable()
       ? checkSealingKeys(environment)
+      : good('they are not checked until database and storage can be used'),
+    identity_provider: checkIdentityProvider,
+    accounts: () => areUsable()
+      ? checkAccounts(environment)
       : good('they are not checked until database and storage can be used'),
     ...(!isDataFolderAlone(environment) && {
       pair: () => areUsable()

@@ -76,17 +76,21 @@ export async function checkSealingKeys (config: Config): Promise<Diagnosis> {
   }).catch(diagnoseFailure)
 }
 
-function diagnoseFailure (error: Error): Diagnosis {
+/** The diagnosis of a database that can't be looked into. */
+export function diagnoseFailure (error: Error): Diagnosis {
   return error instanceof OperatorError ? faultOf(error) : diagnoseCopyFailure(error)
 }
 
 /** A database as it is: it is not upgraded. Without an `installationId` if it does not exist yet. */
 type UnchangedDatabase = Omit<PairedDatabase, 'installationId'> & {
   readonly installationId: string | undefined
+  /** Some accounts, by their names, that neither a password nor an identity of this issuer opens. */
+  readonly findUnopened: (issuer: string) => Promise<readonly string[]>
   readonly findSealing: () => Promise<{ readonly sealedBy: readonly string[], readonly keys: readonly SigningKey[] }>
 }
 
-async function withDatabase<T> (
+/** Runs `use` with a database as it is. */
+export async function withDatabase<T> (
   { databaseUrl, dataDir }: Config, use: (database: UnchangedDatabase) => Promise<T>
 ): Promise<T> {
   if (databaseUrl !== undefined) {
@@ -98,6 +102,7 @@ async function withDatabase<T> (
     installationId: snapshot?.installationId,
     // Only called if the database exists.
     blobs: { listContents: async () => firstOf(snapshot as Snapshot) },
+    findUnopened: async issuer => snapshot?.findUnopened(issuer) ?? [],
     findSealing: async () => ({
       sealedBy: snapshot?.secondFactors.sealedBy ?? [],
       keys: await findKeys(dataDir, dataFolderLayout.sealingKeys) ?? []

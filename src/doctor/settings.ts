@@ -1,6 +1,7 @@
 import { access, constants, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { isLoopback, mistypedSettings, type Config } from '../config.ts'
+import { mistypedSettings, type Config } from '../config.ts'
+import { isLoopback } from '../config/loopback.ts'
 import { dataFolderLayout } from '../data-folder/data-folder.ts'
 import { findKeys } from '../data-folder/key-file.ts'
 import { OperatorError } from '../problems.ts'

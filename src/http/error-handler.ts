@@ -36,17 +36,23 @@ export function answerTo (error: FastifyError | Problem, request: FastifyRequest
 
 const BASIC = 'Basic realm="MagicStore", charset="UTF-8"'
 
-/** Where only tokens are accepted, all else gets the same answer. */
+/** Where only tokens are accepted, all else gets the same answer, but for tokens that rest. */
 const TOKEN_NEEDED =
   'Use a personal token as the password: create one on the page of the account, or with POST /api/tokens.'
 
+const SIGN_IN_NEEDED =
+  'The token works again after the next sign-in on the page, with the identity provider.'
+
 /** Failures of a token itself, for `error="invalid_token"` (RFC 6750 section 3.1). */
-const INVALID_TOKEN = new Set<FailureCode>(['password_required', 'token_malformed', 'token_expired', 'token_revoked'])
+const INVALID_TOKEN = new Set<FailureCode>([
+  'password_required', 'token_malformed', 'token_expired', 'token_revoked', 'sign_in_required'
+])
 
 /** On a Basic challenge to a script's request, browsers open their own login dialog over the page. */
 function withChallenges (cause: Problem, accepted: CredentialKind, isScript: boolean): Problem {
   if (accepted === 'token') {
-    return new Problem('token_required', { detail: TOKEN_NEEDED, headers: { 'www-authenticate': BASIC }, cause })
+    const detail = cause.code === 'sign_in_required' ? SIGN_IN_NEEDED : TOKEN_NEEDED
+    return new Problem('token_required', { detail, headers: { 'www-authenticate': BASIC }, cause })
   }
   const { code, options } = cause
   const acceptsTokens = accepted !== 'password'

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { isLoopback } from '../config.ts'
+import { isLoopback } from '../config/loopback.ts'
 
 /** The part of a request that a link depends on. */
 interface LinkRequest {

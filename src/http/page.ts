@@ -13,7 +13,10 @@ export interface Page {
   readonly linkHtml: string
 }
 
-type PageSettings = Pick<Config, 'hasWebPage' | 'registration' | 'hasLinks' | 'linkMaxDays' | 'retentionPolicy'>
+type PageSettings = Pick<
+  Config,
+  'hasWebPage' | 'registration' | 'hasLinks' | 'linkMaxDays' | 'retentionPolicy' | 'identityProvider' | 'publicUrl'
+>
 
 /** The build replaces this folder. A running server knows the files that were there at its start. */
 const FOLDER = join(packageFolder, 'dist/page')
@@ -35,9 +38,16 @@ export async function findPage (
 }
 
 /** The HTML with the settings that scripts read from its first element. */
-function withSettings (html: string, { registration, hasLinks, linkMaxDays, retentionPolicy }: PageSettings): string {
-  const trash = retentionPolicy.milliseconds > 0 ? 'on' : 'off'
-  const values = { registration, links: hasLinks ? 'on' : 'off', 'link-max-days': linkMaxDays, trash }
+function withSettings (
+  html: string, { registration, hasLinks, linkMaxDays, retentionPolicy, identityProvider, publicUrl }: PageSettings
+): string {
+  const values = {
+    registration,
+    links: hasLinks ? 'on' : 'off',
+    'link-max-days': linkMaxDays,
+    trash: retentionPolicy.milliseconds > 0 ? 'on' : 'off',
+    ...identityProvider && { oidc: identityProvider.name, 'oidc-url': `${publicUrl}/` }
+  }
   return Object.entries(values).reduce(
     (html, [name, value]) => html.replace(`data-${name}=""`, `data-${name}="${value}"`), html
   )

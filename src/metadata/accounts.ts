@@ -9,7 +9,7 @@ import {
   type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type Usage, type UsageMismatch, usageUnits,
   type VerifiedAccount
 } from './records.ts'
-import { type Db, existing, first, matching, prepared, query, refusedAs, type Rule } from './rule.ts'
+import { type Db, existing, first, matching, pipeline, prepared, query, refusedAs, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
@@ -38,9 +38,9 @@ export interface Totals {
 export type AccountRepository = ReturnType<typeof createAccounts>
 
 export function createAccounts (services: Services) {
-  const { engine, longRunning, owners, tokenRemover, secrets, addAccount, notify, read } = services
+  const { engine, longRunning, owners, tokenRemover, factorChanges, addAccount, notify, read } = services
   const { tables, now, transact, transactFor, apply } = engine
-  const { accounts, attempts } = tables
+  const { accounts, attempts, identities } = tables
   const queries = queriesOf(engine)
 
   const change = (id: number, set: PgUpdateSetSource<Tables['accounts']>): Promise<void> =>
@@ -92,9 +92,9 @@ export function createAccounts (services: Services) {
         .where(and(gt(accounts.id, afterId), isNull(accounts.removedAt))).orderBy(asc(accounts.id)).limit(limit))),
 
     /**
-     * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does, and its
-     * reset. @throws credentials_wrong if the account was changed meanwhile, as {@link VerifiedAccount} says, or
-     * deleted.
+     * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does, its reset
+     * and its identities. @throws credentials_wrong if the account was changed meanwhile, as {@link VerifiedAccount}
+     * says, or deleted.
      */
     async setPasswordHash (
       verified: VerifiedAccount, passwordHash: string, { revokesTokens }: { revokesTokens: boolean }
@@ -113,9 +113,7 @@ export function createAccounts (services: Services) {
         const changed = yield * query(db => db.update(accounts).set({ passwordHash }).where(isStill)
           .returning({ id: accounts.id }))
         if (changed.length === 0) throw new Problem('credentials_wrong')
-        if (!revokesTokens) return
-        yield * tokenRemover.removeRemaining(id)
-        yield * secrets.endOf(id)
+        if (revokesTokens) yield * factorChanges.passwordChanged(id)
       })
     },
 
@@ -128,11 +126,16 @@ export function createAccounts (services: Services) {
 
     /**
      * Marks an account as deleted, in one transaction: from then on neither it nor its tokens are found, it gets no new
-     * files, and its name is free. `accounts.purgeDeleted` deletes its files.
+     * files, and its name and its identities are free. `accounts.purgeDeleted` deletes its files.
      */
-    remove: (id: number, at: number) =>
+    remove: (id: number, at: number) => transactFor(id, function * () {
       // This key frees the name. It clashes with none, because no username has a colon.
-      change(id, { removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }).then(notify),
+      const removed = { removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }
+      yield * pipeline(
+        query(db => db.update(accounts).set(removed).where(eq(accounts.id, id))),
+        query(db => db.delete(identities).where(eq(identities.accountId, id)))
+      )
+    }).then(notify),
 
     /**
      * Deletes up to `limit` uploads, files, kept contents, folders or changes of deleted accounts, and their tokens.

@@ -1,9 +1,9 @@
 /** What limits count. */
-export const attemptKinds = ['sign_in', 'second_factor', 'registration', 'link_password'] as const
+export const attemptKinds = ['sign_in', 'second_factor', 'registration', 'link_password', 'oidc'] as const
 
 /**
  * A sign-in, a one-time code, a registration or the password of a link, counted by its network and its username; of a
- * link, by the link.
+ * link, by the link. What a provider says is counted by the network alone.
  */
 export interface Attempt {
   readonly kind: typeof attemptKinds[number]

@@ -7,7 +7,10 @@ import { first, query, type Rule } from './rule.ts'
 import type { RowOf } from './schema.ts'
 import type { Services } from './services.ts'
 
-/** Invitations, resets and confirmation codes, by the hash of their text. Each is used once, until it expires. */
+/**
+ * Invitations, resets and codes of a passkey or an identity, by the hash of their text. Each is used once, until it
+ * expires.
+ */
 export type OneTimeSecret = RowOf<'oneTimeSecrets'>
 
 export type OneTimeSecrets = ReturnType<typeof createOneTimeSecrets>
@@ -78,7 +81,7 @@ export function createClaims (
     /** A claim that can be used, and the account of a reset. */
     async find (hash: string): Promise<{ claim: NewClaim, account: AccountRecord | undefined } | undefined> {
       const claim = await read(() => secrets.find(hash))
-      if (claim === undefined || claim.kind === 'confirmation') return undefined
+      if (claim?.kind !== 'invitation' && claim?.kind !== 'reset') return undefined
       if (claim.accountId === null) return { claim, account: undefined }
       const account = await accounts.find(claim.accountId)
       return account && { claim, account }
@@ -91,8 +94,8 @@ export function createClaims (
     }),
 
     /**
-     * Uses a reset: sets the password, deletes all tokens of the account, as `accounts.setPasswordHash` does, and
-     * removes the factors if the claim says so. @throws not_found.
+     * Uses a reset: sets the password, deletes tokens and identities of the account, as `accounts.setPasswordHash`
+     * does, and removes the factors if the claim says so. @throws not_found.
      */
     async reset (hash: string, passwordHash: string): Promise<void> {
       const accountId = (await read(() => secrets.find(hash)))?.accountId
@@ -104,8 +107,7 @@ export function createClaims (
           .where(and(eq(table.id, accountId), isNull(table.removedAt))).returning())
         const claim = yield * secrets.take('reset', hash)
         if (account === undefined || claim === undefined) throw new Problem('not_found')
-        yield * tokenRemover.removeRemaining(accountId)
-        yield * secrets.endOf(accountId)
+        yield * factorChanges.passwordChanged(accountId)
         if (claim.removesFactors) yield * factorChanges.removeAll(accountId)
       })
     }

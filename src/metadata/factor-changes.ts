@@ -1,11 +1,11 @@
 import { and, eq, ne, sql } from 'drizzle-orm'
-import { Problem } from '../problems.ts'
+import { type FailureCode, Problem } from '../problems.ts'
 import type { OneTimeSecrets } from './claims.ts'
 import type { Engine } from './engine.ts'
-import { type FirstFactor, isUnchanged } from './factor-records.ts'
+import { type Challenge, type FirstFactor, isUnchanged } from './factor-records.ts'
 import type { Owners } from './owners.ts'
 import type { VerifiedAccount } from './records.ts'
-import { pipeline, query, type Rule } from './rule.ts'
+import { pipeline, query, refusedAs, type Rule } from './rule.ts'
 import type { TokenRemover } from './tokens.ts'
 
 /** An account whose row is locked until the transaction ends. */
@@ -14,12 +14,15 @@ export interface LockedAccount extends VerifiedAccount { readonly factorCount: n
 /** A locked account, which is still as it was verified, and the time after any wait for it. */
 export interface VerifiedContext { readonly account: LockedAccount, readonly time: number }
 
-/** What the changes of factors have in common: the lock of the account, and what a change means for the rest of it. */
+/**
+ * What the changes of passwords, factors and identities have in common: the lock of the account, and what a change
+ * means for the rest of it.
+ */
 export function createFactorChanges (
   { tables, now, transactFor }: Engine,
   { owners, tokenRemover, secrets }: { owners: Owners, tokenRemover: TokenRemover, secrets: OneTimeSecrets }
 ) {
-  const { accounts, accountNetworks, totpSecrets, passkeys, recoveryCodes } = tables
+  const { accounts, accountNetworks, identities, totpSecrets, passkeys, recoveryCodes, usedChallenges } = tables
 
   const count = (id: number, factorCount: number) => pipeline(
     query(db => db.update(accounts).set({ factorCount, factorVersion: sql`${accounts.factorVersion} + 1` })
@@ -27,13 +30,24 @@ export function createFactorChanges (
     secrets.endOf(id)
   )
 
-  const removeFrom = (table: typeof totpSecrets | typeof passkeys | typeof recoveryCodes, accountId: number) =>
+  type Part = typeof totpSecrets | typeof passkeys | typeof recoveryCodes | typeof identities
+
+  const removeFrom = (table: Part, accountId: number) =>
     query(db => db.delete(table).where(eq(table.accountId, accountId)))
 
   const setRecoveryCodes = (accountId: number, hashes: readonly string[]) => pipeline(
     removeFrom(recoveryCodes, accountId),
     query(db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash }))))
   )
+
+  /** Uses a signed challenge, at the time of the transaction. @throws `refusal` if it has expired or was used. */
+  function * useChallenge (
+    challenge: Challenge, { time, refusal }: { time: number, refusal: FailureCode }
+  ): Rule<void> {
+    // Once it has expired, its row can be gone.
+    if (time >= challenge.expiresAt) throw new Problem(refusal)
+    yield * refusedAs(refusal, query(db => db.insert(usedChallenges).values(challenge)))
+  }
 
   return {
     /** For a rule that changes a verified account. @throws credentials_wrong if it was changed since. */
@@ -64,6 +78,19 @@ export function createFactorChanges (
     },
 
     setRecoveryCodes,
+
+    /** After an identity was added to an account or removed from it. */
+    identityChanged: ({ id, factorCount }: LockedAccount) => count(id, factorCount),
+
+    /**
+     * After an account got another password: ends the rest of its tokens, its reset and its identities, of which a
+     * thief may have connected one.
+     */
+    passwordChanged: (accountId: number) => pipeline(
+      tokenRemover.removeRemaining(accountId), secrets.endOf(accountId), removeFrom(identities, accountId)
+    ),
+
+    useChallenge,
 
     /** Removes all factors of an account. */
     * removeAll (accountId: number): Rule<void> {

@@ -2,23 +2,14 @@ import { and, eq, getTableColumns, isNull, lt } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import { accountColumns } from './columns.ts'
 import { type Challenge, type FirstFactor, MAX_PASSKEYS, type NewPasskey } from './factor-records.ts'
-import { existing, first, isAny, query, refusedAs, type Rule } from './rule.ts'
+import { existing, first, isAny, query, refusedAs } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** The methods of the {@link FactorRepository} for passkeys. */
 export function createPasskeys ({ engine, factorChanges, read }: Services) {
   const { tables, now, transactFor } = engine
-  const { accounts, passkeys, usedChallenges } = tables
-  const { verifiedWrite } = factorChanges
-
-  /** @throws `refusal` if the challenge has expired or was used. */
-  function * useChallenge (
-    challenge: Challenge, { time, refusal }: { time: number, refusal: 'passkey_invalid' | 'passkey_refused' }
-  ): Rule<void> {
-    // Once it has expired, its row can be gone.
-    if (time >= challenge.expiresAt) throw new Problem(refusal)
-    yield * refusedAs(refusal, query(db => db.insert(usedChallenges).values(challenge)))
-  }
+  const { accounts, passkeys } = tables
+  const { useChallenge, verifiedWrite } = factorChanges
 
   return {
     /**

@@ -14,7 +14,10 @@ export type AccountRecord = Omit<RowOf<'accounts'>, 'removedAt' | 'keptContents'
 
 /** An account to be added. `createdAt` is now by default. */
 export type NewAccount = Pick<AccountRecord, 'username' | 'usernameKey' | 'passwordHash'> &
-  Partial<Pick<AccountRecord, 'createdAt'>>
+  Partial<Pick<AccountRecord, 'createdAt' | 'providerSignInAt'>>
+
+/** The `passwordHash` of an account without a password: no hash is empty. */
+export const NO_PASSWORD = ''
 
 /** An account as a request has verified it. A write that is given one fails if the password or the factors changed. */
 export type VerifiedAccount = Pick<AccountRecord, 'id' | 'passwordHash' | 'factorVersion'>
@@ -23,7 +26,7 @@ export type VerifiedAccount = Pick<AccountRecord, 'id' | 'passwordHash' | 'facto
 export type FactorState = Pick<AccountRecord, 'id' | 'factorVersion'>
 
 /** What a person shows to sign in. */
-export const factors = ['password', 'totp', 'recovery_code', 'passkey'] as const
+export const factors = ['password', 'totp', 'recovery_code', 'passkey', 'oidc'] as const
 export type Factor = typeof factors[number]
 
 /** A token as stored. */

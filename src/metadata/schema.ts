@@ -116,6 +116,8 @@ export function createTables (dialect: Dialect) {
     factorVersion: zero,
     // When the operator disabled the account; null if it is enabled.
     disabledAt: optional.number,
+    // When an identity last signed it in; without a password, its tokens rest some time after that.
+    providerSignInAt: optional.number,
     // Set when the account is deleted; the row stays until its files are deleted, in batches.
     removedAt: optional.number
   }), columns => [
@@ -223,6 +225,22 @@ export function createTables (dialect: Dialect) {
     index('passkeys_account').on(columns.accountId, columns.id)
   ])
 
+  /** Identities at a provider (OpenID Connect Core 1.0 section 5.7) that sign an account in. */
+  const identities = table('identities', named({
+    id: identity,
+    accountId: account,
+    // The two together are the identity.
+    issuer: key,
+    subject: key,
+    // How the provider calls it, to be shown only.
+    label: optional.text,
+    createdAt: number,
+    lastUsedAt: number
+  }), columns => [
+    uniqueIndex('identities_subject').on(columns.issuer, columns.subject),
+    index('identities_account').on(columns.accountId, columns.id)
+  ])
+
   const recoveryCodes = table('recovery_codes', named({
     accountId: account,
     hash: key
@@ -232,7 +250,7 @@ export function createTables (dialect: Dialect) {
   const oneTimeSecrets = table('one_time_secrets', named({
     // SHA-256 of the secret, in hex.
     hash: keyOfRow,
-    kind: word<'invitation' | 'reset' | 'confirmation'>,
+    kind: word<'invitation' | 'reset' | 'confirmation' | 'identity'>,
     // Null for an invitation.
     accountId: optionalAccount,
     // The name that an invitation is for; null if the person chooses one.
@@ -245,7 +263,7 @@ export function createTables (dialect: Dialect) {
     index('one_time_secrets_expiry').on(columns.expiresAt)
   ])
 
-  /** Challenges of passkeys that were used: they are signed, and not kept before. */
+  /** Challenges of passkeys and providers that were used: they are signed, and not kept before. */
   const usedChallenges = table('used_challenges', named({
     id: keyOfRow,
     expiresAt: number
@@ -512,6 +530,7 @@ export function createTables (dialect: Dialect) {
     events,
     totpSecrets,
     passkeys,
+    identities,
     recoveryCodes,
     oneTimeSecrets,
     usedChallenges,

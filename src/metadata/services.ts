@@ -13,6 +13,7 @@ import { createFileContents } from './file-contents.ts'
 import { createFiles } from './files.ts'
 import { createFolderTree } from './folder-tree.ts'
 import { createFolders } from './folders.ts'
+import { createIdentities } from './identities.ts'
 import type { Ids } from './ids.ts'
 import { createLinkUploads } from './link-uploads.ts'
 import { createLinks } from './links.ts'
@@ -97,6 +98,7 @@ export function createRepositories ({ openAttempts, discardedBlobs, ...options }
     tokens: createTokens(services),
     attempts: createAttempts(services, openAttempts),
     factors: createFactors(services),
+    identities: createIdentities(services),
     claims: createClaims(services, accounts),
     events: createEvents(services),
     files: createFiles(services),

@@ -13,6 +13,10 @@ export interface Snapshot {
   readonly secondFactors: { readonly recoveryCodes: number, readonly sealedBy: readonly string[] }
   /** Of all accounts, also those that have expired. */
   readonly links: number
+  /** Of all accounts. */
+  readonly identities: number
+  /** Some accounts, by their names, that neither a password nor an identity of this issuer opens. */
+  findUnopened (issuer: string): string[]
   /** The blobs of all files, versions and trash whose ids start with `prefix`, by id. */
   blobs (prefix: string): SnapshotBlob[]
   /**

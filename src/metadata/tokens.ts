@@ -4,7 +4,7 @@ import { accountColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
 import { isUnchanged } from './factor-records.ts'
 import { type Db, existing, isAny, matching, pipeline, prepared, query, refusedAs, type Rule } from './rule.ts'
-import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
+import type { Factor, NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
 import type { Services } from './services.ts'
 
 /** Deletes all tokens of an account, even if they are too many for one transaction. */
@@ -30,6 +30,10 @@ export function createTokenRemover ({ tables: { tokens }, maxDeletedRows, read, 
 
     /** Deletes the remaining tokens in the current transaction, after `removeInBatches`. */
     removeRemaining: (accountId: number) => removeAll({ accountId }),
+
+    /** Deletes the sessions that a provider began, with their access tokens. */
+    removeOfProvider: (accountId: number) => query(db => db.delete(tokens)
+      .where(and(isOf(accountId), eq(tokens.kind, 'session'), eq(tokens.factors, 'oidc' satisfies Factor)))),
 
     /** Deletes the sessions and the access tokens of passwords, but not one session and its access tokens. */
     removeSignedIn: (accountId: number, sessionId = 0) => query(db => db.delete(tokens).where(and(isOf(accountId), or(

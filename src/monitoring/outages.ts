@@ -12,7 +12,8 @@ const names: Record<Resource, string> = {
   bucket: 'the bucket',
   disk: 'the disk',
   clock: 'the clock of this machine',
-  sealing_keys: 'the sealing keys'
+  sealing_keys: 'the sealing keys',
+  provider: 'the identity provider'
 }
 
 interface Outage {

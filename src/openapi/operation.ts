@@ -21,7 +21,7 @@ export const tags = {
     description: 'Access tokens, personal access tokens for scripts, and sessions of pages in a browser.',
     paths: [
       '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}', '/api/session', '/api/session/passkey/options',
-      '/api/session/passkey'
+      '/api/session/passkey', '/api/session/oidc/options', '/api/session/oidc', '/api/session/oidc/registration'
     ]
   },
   'Second factors': {
@@ -29,6 +29,13 @@ export const tags = {
     paths: [
       '/api/second-factor', '/api/second-factor/totp', '/api/second-factor/recovery-codes', '/api/passkeys/options',
       '/api/passkeys', '/api/passkeys/confirm/options', '/api/passkeys/confirm', '/api/passkeys/{id}'
+    ]
+  },
+  Identities: {
+    description: 'Identities at the provider of OIDC_ISSUER that sign in without a password.',
+    paths: [
+      '/api/identities', '/api/identities/options', '/api/identities/confirm/options', '/api/identities/confirm',
+      '/api/identities/{id}'
     ]
   },
   Files: {

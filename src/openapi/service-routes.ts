@@ -29,6 +29,12 @@ export const ServiceFacts = SharedObject('ServiceFacts', 'Service information.',
   links: OneOf(['on', 'off'], {
     description: 'Whether owners can share files and folders by links.', examples: ['off']
   }),
+  oidc: NullableText({
+    maxLength: 128,
+    pattern: '^[^"&<>$]+$',
+    description: 'Name of the identity provider that accounts can sign in with; null if there is none.',
+    examples: [null]
+  }),
   linkMaxDays: Int32(
     'Longest lifetime of a link in days, and the default; 0 for no limit.',
     30,
@@ -72,6 +78,7 @@ export const serviceRoutes: Routes = async (app, { config, links, page, passkeys
         passkeyHost: passkeys.host ?? null,
         secondFactor,
         links: config.hasLinks ? 'on' as const : 'off' as const,
+        oidc: config.identityProvider?.name ?? null,
         linkMaxDays
       }
     }

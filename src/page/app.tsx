@@ -1,20 +1,21 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { ActionButton } from './action-button.tsx'
-import { claim, wordsOf } from './claim.ts'
-import { ClaimView } from './claim-view.tsx'
+import { claim, kindOf } from './claim.ts'
 import { Dialog } from './dialog.tsx'
 import { DemandDialog } from './factors/demand-dialog.tsx'
 import { FailedEntries } from './files/failed-entries.tsx'
 import { FilesView } from './files/files-view.tsx'
 import { focusHeading, focusMain } from './focus.ts'
+import { providerAnswer } from './identities/provider-answer.ts'
 import { Icon, Logo } from './icon.tsx'
 import { IconButton } from './icon-button.tsx'
-import { AccountView, LinksView, TrashView } from './later.tsx'
+import { AccountView, ClaimView, LinksView, ProviderReturn, ProviderSignIn, TrashView } from './later.tsx'
 import { Notices } from './notices.tsx'
 import { lastOf } from './paths.ts'
 import { ProblemText } from './problem.tsx'
 import { restoreSession, signIn, signOut } from './session.ts'
 import { session } from './session-state.ts'
+import { isProviderHere, providerName } from './settings.ts'
 import { Shortcuts, showShortcuts } from './shortcuts.tsx'
 import { CredentialForm, PasskeySignIn, SignIn, SignInPage } from './sign-in.tsx'
 import { texts } from './texts.ts'
@@ -38,8 +39,10 @@ export function App () {
 function Content () {
   const state = session.value
   const screen = state.kind === 'open' || state.kind === 'ended' ? view.value : state.kind
-  useScreen(claim.value === undefined ? screen : 'claim')
+  const answer = providerAnswer.value
+  useScreen(claim.value === undefined ? answer === undefined ? screen : 'none' : 'claim')
   if (claim.value !== undefined) return <ClaimView key={claim.value.secret} claim={claim.value} />
+  if (answer !== undefined) return <ProviderReturn key={answer} response={answer} />
   if (state.kind === 'loading') {
     return <main class='sign-in' aria-busy='true'><p class='muted'>{texts.loading}</p></main>
   }
@@ -63,6 +66,7 @@ function Content () {
       {state.kind === 'ended' && (
         <Dialog title={texts.sign.endedTitle}>
           <p>{texts.sign.ended}</p>
+          {providerName !== '' && isProviderHere && <ProviderSignIn />}
           <CredentialForm label={texts.sign.in} isNew={false} username={state.username} action={signIn} />
           <PasskeySignIn />
           <button type='button' class='link' onClick={() => location.reload()}>{texts.sign.asAnother}</button>
@@ -86,7 +90,7 @@ function useScreen (screen: Screen): void {
 }
 
 function titleOf (screen: Screen, folder: string): string | undefined {
-  if (claim.value !== undefined) return wordsOf(claim.value).title
+  if (claim.value !== undefined) return texts.claimTitles[kindOf(claim.value)]
   if (screen === 'files' && folder !== '') return visibleName(lastOf(folder))
   if (screen === 'none') return texts.sign.in
   return screen in texts.views ? texts.views[screen as View] : undefined

@@ -1,9 +1,4 @@
 import { signal } from '@preact/signals'
-import { bodyOf, createMagicStore, type Password, type User } from 'magicstore'
-import { codeOf, PageError } from './errors.ts'
-import { withCode } from './factors/proof.ts'
-import { baseUrl } from './folder.ts'
-import { texts } from './texts.ts'
 
 /** An invitation or the reset of a password, from a link of the operator. */
 export interface Claim {
@@ -22,29 +17,6 @@ export function claimOf (hash: string): Claim | undefined {
   return secret === null ? undefined : { secret, username: fields.get('username') ?? undefined }
 }
 
-export function wordsOf ({ secret }: Claim) {
-  return secret.startsWith('rst_') ? texts.claim.reset : texts.claim.invitation
-}
-
-/** Whether it can still be used. @throws PageError, MagicStoreError. */
-export async function checkClaim (secret: string): Promise<true> {
-  const store = createMagicStore({ baseUrl })
-  await refusing(async () => bodyOf(await store.api.POST('/api/account/claim/check', { body: { secret } })))
-  return true
-}
-
-/** Uses a claim. Returns the new user of an invitation. @throws PageError, and what `withCode` throws. */
-export function useClaim (secret: string, account: Password): Promise<User | undefined> {
-  const store = createMagicStore({ baseUrl })
-  return refusing(() => withCode({ secret }, code => store.claim({ secret, ...account }, { code })))
-}
-
-/** @throws PageError if the claim was used or has expired. */
-async function refusing<Result> (request: () => Promise<Result>): Promise<Result> {
-  try {
-    return await request()
-  } catch (error) {
-    if (codeOf(error) !== 'not_found') throw error
-    throw new PageError(texts.claim.over, { cause: error })
-  }
+export function kindOf ({ secret }: Claim): 'invitation' | 'reset' {
+  return secret.startsWith('rst_') ? 'reset' : 'invitation'
 }

@@ -1,13 +1,35 @@
+import { providerName as provider } from './settings.ts'
 import { texts as firstTexts } from './texts.ts'
 import { visibleName } from './visible-name.ts'
 
 /** What a user signed in with. */
-const factorWords = { password: 'password', totp: 'one-time code', passkey: 'passkey', recovery_code: 'recovery code' }
+const factorWords = {
+  password: 'password',
+  totp: 'one-time code',
+  passkey: 'passkey',
+  recovery_code: 'recovery code',
+  oidc: 'identity provider'
+}
 type Factor = keyof typeof factorWords
 
 /** The texts with those of what is not in the first view. */
 export const texts = {
   ...firstTexts,
+  claim: {
+    invitation: {
+      title: firstTexts.claimTitles.invitation,
+      hint: 'You are invited to this server. Choose how you want to sign in.',
+      submit: 'Create the account'
+    },
+    reset: {
+      title: firstTexts.claimTitles.reset,
+      hint: 'This signs you out everywhere, and ends all personal access tokens.',
+      submit: 'Set the password'
+    },
+    over: 'This link has been used, or has expired. Ask the operator of this server for another one.',
+    resetDone: 'The new password is set. Sign in with it.',
+    toSignIn: 'Sign in instead'
+  },
   factors: {
     ...firstTexts.factors,
     title: 'Second factor',
@@ -75,6 +97,8 @@ export const texts = {
     changePassword: 'Change the password',
     tokens: 'Personal access tokens',
     tokensHint: 'For scripts and programs, so that they do not need your password.',
+    tokensHintWithoutPassword:
+      `For scripts and programs. They rest if you have not signed in with ${provider} for some time.`,
     noTokens: 'You have no personal access tokens.',
     newToken: 'New token',
     tokenName: 'Name',
@@ -107,7 +131,8 @@ export const texts = {
     revokeTitle: 'Revoke this token?',
     revokeHint: 'Programs that use it are refused from now on. This cannot be undone.',
     sessions: 'Signed-in sessions',
-    sessionsHint: 'Browsers in which you are signed in. A session ends after 30 days.',
+    sessionsHint: 'Browsers in which you are signed in. A session ends after 30 days' +
+      `${provider === '' ? '' : `, or sooner if it began with ${provider}`}.`,
     device: (browser: string | null, system: string | null) => browser === null
       ? system ?? 'Unknown browser'
       : system === null ? browser : `${browser} on ${system}`,
@@ -142,6 +167,10 @@ export const texts = {
       passkey_refused: 'Passkey refused',
       second_factor_missing: 'Right password without a code, from a new network',
       second_factor_wrong: 'Right password, wrong code',
+      identity_connected: 'Identity connected',
+      identity_removed: 'Identity removed',
+      identity_refused: 'Identity refused',
+      password_removed: 'Password removed',
       invitation_used: 'Account created by an invitation',
       reset_created: 'Link for a new password created',
       password_reset: 'Password changed by a link',
@@ -233,6 +262,55 @@ export const texts = {
     maxFiles: 'Most files in all',
     maxMegabytes: 'Most MB in all',
     showsOwner: 'Show my username to those who have the link'
+  },
+  identities: {
+    title: 'Identity provider',
+    hint: `${provider} can sign you in without your password. A new password ends this.`,
+    hintWithoutPassword: `Your account has no password: ${provider} signs you in.`,
+    elsewhere: `${provider} can be used only at`,
+    none: `Your account is not connected to ${provider}.`,
+    connect: `Connect ${provider}`,
+    connected: `${provider} is connected.`,
+    connectedOn: (date: string) => `Connected ${date}`,
+    connectTitle: `Connect ${provider}`,
+    connectLabel: 'Connect',
+    confirmConnection: `${provider} has answered. Enter your password to let it sign you in from now on.`,
+    connectHint: (username: string) =>
+      `You are signed in as ${visibleName(username)}. If you connect ${provider}, it signs you in from now on.`,
+    notNow: 'Not now',
+    remove: 'Remove',
+    removeOf: (name: string) => `Remove ${visibleName(name)}`,
+    removeTitle: 'Remove this identity?',
+    removeHint: `It will not sign you in any more. Sessions that began with ${provider} end, perhaps this one too.`,
+    removed: 'The identity is removed.',
+    waiting: `Go on in the window of ${provider}. If you have closed it, press the button again.`,
+    blocked: 'The browser did not open a window. Allow that for this page, then try again.',
+    confirmHint: `To confirm that it is you, ${provider} opens in a new window.`,
+    takenTitle: 'Go on in the other window',
+    taken: 'The window in which you began has the answer. This one can be closed.',
+    notBegunTitle: 'Not signed in',
+    notBegun: 'This sign-in was not begun in this browser, or too long ago.',
+    refusedTitle: 'Not signed in',
+    toPage: 'Go to the page',
+    newTitle: 'Choose a username',
+    newHint: `${provider} has told who you are, and you have no account here yet.`,
+    toExisting: 'I have an account',
+    existingTitle: 'Sign in with your password',
+    existingHint: `Then you can connect ${provider} to your account.`,
+    refusals: {
+      identity_unknown: `No account here is connected to you at ${provider}, or it is disabled.`,
+      identity_not_allowed: `${provider} has signed you in, but you may not use this server. Ask its operator.`,
+      oidc_refused: `The answer of ${provider} was refused, came too late or was used before. Try again.`,
+      oidc_unavailable: 'This server has no identity provider any more.',
+      provider_unavailable: `${provider} could not be reached.`,
+      overloaded: 'Too many people are signing in at this moment.',
+      too_many_sign_ins: 'Too many sign-ins from your network have failed.',
+      too_many_registrations: 'Too many accounts were created from your network.',
+      registration_closed: 'Only the operator of this server can create accounts.',
+      identity_taken: `This identity at ${provider} is already connected to an account.`,
+      too_many_identities: 'You have as many identities as an account can have. Remove one first.',
+      password_present: 'Your account has a password by now. Load the page again.'
+    }
   },
   unsaved: {
     title: 'Discard the changes?',

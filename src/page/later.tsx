@@ -1,11 +1,13 @@
 import type { VNode } from 'preact'
 import { createParts, missingDialog, MissingView } from './late-parts.tsx'
 import type { Demand } from './factors/proof.ts'
+import { SignInPage } from './sign-in.tsx'
 import { texts } from './texts.ts'
 
 /** They are in `parts.ts`, which only the entry of the page knows: it needs what is in the first view. */
 interface Parts {
   readonly AccountView: typeof import('./account/account-view.tsx').AccountView
+  readonly ClaimView: typeof import('./claim-view.tsx').ClaimView
   readonly CodeDialog: typeof import('./factors/code-dialog.tsx').CodeDialog
   readonly EntryDetails: typeof import('./files/entry-details.tsx').EntryDetails
   readonly FolderDialog: typeof import('./files/folder-dialog.tsx').FolderDialog
@@ -13,6 +15,8 @@ interface Parts {
   readonly LinksView: typeof import('./links/links-view.tsx').LinksView
   readonly NewFolder: typeof import('./files/entry-dialogs.tsx').NewFolder
   readonly Preview: typeof import('./files/preview.tsx').Preview
+  readonly ProviderReturn: typeof import('./identities/provider-return.tsx').ProviderReturn
+  readonly ProviderSignIn: typeof import('./identities/provider-sign-in.tsx').ProviderSignIn
   readonly RemovalQuestion: typeof import('./files/entry-dialogs.tsx').RemovalQuestion
   readonly SetUpDialog: typeof import('./factors/set-up-dialog.tsx').SetUpDialog
   readonly ShortcutsDialog: typeof import('./shortcuts-dialog.tsx').ShortcutsDialog
@@ -26,12 +30,18 @@ const { provide, load, part } = createParts<Parts>()
 
 export { provide as provideParts, load as loadParts }
 
+const signInPage = (missing: VNode) => <SignInPage>{missing}</SignInPage>
+
+export const ClaimView = part('ClaimView', signInPage)
+export const ProviderReturn = part('ProviderReturn', signInPage)
+
 const viewOf = (title: string) => (missing: VNode) => <MissingView title={title}>{missing}</MissingView>
 
 // In a panel or a dialog.
 export const UploadRows = part('UploadRows', missing => missing)
 export const UnfinishedList = part('UnfinishedList', () => <></>)
 export const EntryDetails = part('EntryDetails', missing => missing)
+export const ProviderSignIn = part('ProviderSignIn', missing => missing)
 
 export const AccountView = part('AccountView', viewOf(texts.views.account))
 export const LinksView = part('LinksView', viewOf(texts.views.links))

@@ -1,6 +1,7 @@
 // Imported here too, so that the first view is in one file: in two, it would be 2 kB more.
 import './app.tsx'
 import { AccountView } from './account/account-view.tsx'
+import { ClaimView } from './claim-view.tsx'
 import { CodeDialog } from './factors/code-dialog.tsx'
 import { SetUpDialog } from './factors/set-up-dialog.tsx'
 import { NewFolder, RemovalQuestion } from './files/entry-dialogs.tsx'
@@ -9,6 +10,8 @@ import { FolderDialog } from './files/folder-dialog.tsx'
 import { Preview } from './files/preview.tsx'
 import { TrashView } from './files/trash-view.tsx'
 import { Versions } from './files/versions.tsx'
+import { ProviderReturn } from './identities/provider-return.tsx'
+import { ProviderSignIn } from './identities/provider-sign-in.tsx'
 import { LinkDialog } from './links/link-dialog.tsx'
 import { LinksView } from './links/links-view.tsx'
 import { ShortcutsDialog } from './shortcuts-dialog.tsx'
@@ -18,6 +21,7 @@ import { UploadRows } from './uploads/upload-rows.tsx'
 /** The components that are not in the first view of the page. */
 export const parts = {
   AccountView,
+  ClaimView,
   CodeDialog,
   EntryDetails,
   FolderDialog,
@@ -25,6 +29,8 @@ export const parts = {
   LinksView,
   NewFolder,
   Preview,
+  ProviderReturn,
+  ProviderSignIn,
   RemovalQuestion,
   SetUpDialog,
   ShortcutsDialog,

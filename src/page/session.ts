@@ -6,6 +6,8 @@ import { assertPasskey } from './factors/passkeys.ts'
 import { withProof } from './factors/proof.ts'
 import { loadKey, removeKey, saveKey } from './session-key.ts'
 import { session, usernameOf } from './session-state.ts'
+import { providerName } from './settings.ts'
+import { texts } from './texts.ts'
 
 interface OpenSession {
   readonly token: string
@@ -83,14 +85,14 @@ export function watchSession (): void {
 export async function signIn (account: Password, note?: string): Promise<void> {
   const request = async ({ api }: MagicStore) =>
     bodyOf(await api.POST('/api/session', { headers: await keyHeaders() }))
-  await begin(await withProof(account, request, note))
+  await beginSession(await withProof(account, request, note))
 }
 
 /** Signs in with a passkey alone. @throws MagicStoreError if the server refuses, and PageError. */
 export async function signInWithPasskey (): Promise<void> {
   const credential = await assertPasskey(await anonymous.getSignInOptions())
   const init = { body: { credential }, headers: await keyHeaders() }
-  await begin(bodyOf(await anonymous.api.POST('/api/session/passkey', init)))
+  await beginSession(bodyOf(await anonymous.api.POST('/api/session/passkey', init)))
 }
 
 /**
@@ -103,7 +105,8 @@ export function replaceSession<Result> (replace: () => Promise<Result>): Promise
   return replaced
 }
 
-async function begin (begun: NewSession): Promise<void> {
+/** Continues with a session that the server has begun for this browser. */
+export async function beginSession (begun: NewSession): Promise<void> {
   // A response to a request with the new cookie and the old key says nothing about this session.
   signIns++
   await saveKey(begun.key)
@@ -120,7 +123,7 @@ export async function register (credentials: Password): Promise<void> {
 /** Ends this session. @throws MagicStoreError if the server refuses. */
 export async function signOut (): Promise<void> {
   bodyOf(await anonymous.api.DELETE('/api/session', { headers: await keyHeaders() }))
-  await leave()
+  await leave(providerName === '' ? undefined : texts.sign.providerKnows(providerName))
 }
 
 /**
@@ -190,7 +193,8 @@ async function findSession (): Promise<OpenSession | undefined> {
   return response.status === 204 ? undefined : found
 }
 
-async function keyHeaders (): Promise<Record<string, string>> {
+/** For requests that begin, use or end the session of this browser. */
+export async function keyHeaders (): Promise<Record<string, string>> {
   const key = await loadKey()
   return key === undefined ? {} : { 'session-key': key }
 }

@@ -4,11 +4,14 @@ import { useEffect, useId, useRef, useState } from 'preact/hooks'
 import { ActionButton } from './action-button.tsx'
 import { usePasskeys } from './factors/use-passkeys.ts'
 import { fieldsOf, PasswordField } from './fields.tsx'
+import { goToProvider } from './identities/flows.ts'
 import { Logo } from './icon.tsx'
 import { notifyOfLinks } from './links/notify-of-links.ts'
 import { ProblemText } from './problem.tsx'
 import { register, signIn, signInWithPasskey } from './session.ts'
-import { isRegistrationOpen } from './settings.ts'
+import {
+  isProviderHere, isRegistrationByProvider, isRegistrationOpen, providerName, providerUrl
+} from './settings.ts'
 import { texts } from './texts.ts'
 import { useAction } from './use-action.ts'
 
@@ -16,7 +19,7 @@ import { useAction } from './use-action.ts'
 export function SignIn () {
   const [isNew, setNew] = useState(false)
   const [{ farewell, isReset }] = useState(takeFarewell)
-  const { welcome, upHint, toSignIn, toSignUp, closed } = texts.sign
+  const { welcome, upHint, toSignIn, toSignUp, closed, upWith } = texts.sign
   const title = isNew ? texts.sign.up : texts.sign.in
   // Links that somebody else made in the account survive a reset of its password.
   const offer = async () => { if (isReset) await notifyOfLinks(texts.account.passwordChanged) }
@@ -25,11 +28,12 @@ export function SignIn () {
     <SignInPage welcome={farewell === undefined ? <p class='muted'>{welcome}</p> : <p role='status'>{farewell}</p>}>
       <h2>{title}</h2>
       {isNew && <p class='hint'>{upHint}</p>}
+      {providerName !== '' && <ProviderWay />}
       <CredentialForm label={title} isNew={isNew} action={enter} />
       {!isNew && <PasskeySignIn onEntered={offer} />}
       {isRegistrationOpen
         ? <button type='button' class='link' onClick={() => setNew(!isNew)}>{isNew ? toSignIn : toSignUp}</button>
-        : <p class='hint'>{closed}</p>}
+        : <p class='hint'>{isRegistrationByProvider ? upWith(providerName) : closed}</p>}
     </SignInPage>
   )
 }
@@ -42,6 +46,21 @@ export function SignInPage ({ welcome, children }: { welcome?: ComponentChildren
       {welcome}
       <div class='card'>{children}</div>
     </main>
+  )
+}
+
+/** Goes to the identity provider. It sends the browser back to one address only: elsewhere this is a link there. */
+function ProviderWay () {
+  const leaving = useAction(goToProvider)
+  const label = texts.sign.inWith(providerName)
+  return (
+    <>
+      {isProviderHere
+        ? <ActionButton action={leaving}>{label}</ActionButton>
+        : <a class='button' href={providerUrl}>{label}</a>}
+      <ProblemText error={leaving.error} />
+      <p class='hint'>{texts.sign.or}</p>
+    </>
   )
 }
 
@@ -75,7 +94,6 @@ interface CredentialFormProps {
 
 /** Username and password. Typed text stays when the form changes from sign-in to registration, an error does not. */
 export function CredentialForm ({ label, isNew, username, action }: CredentialFormProps) {
-  const id = useId()
   const form = useRef<HTMLFormElement>(null)
   const { run, isRunning, error: failure } = useAction(action)
   const [sentAsNew, setSentAsNew] = useState(isNew)
@@ -91,15 +109,7 @@ export function CredentialForm ({ label, isNew, username, action }: CredentialFo
   }
   return (
     <form ref={form} onSubmit={submit}>
-      <div class='field'>
-        <label for={id}>{texts.sign.username}</label>
-        <input
-          id={id} name='username' required readOnly={username !== undefined} defaultValue={username} maxLength={128}
-          dir='auto' autocomplete='username' autocapitalize='none' spellcheck={false}
-          aria-invalid={field === 'username'} aria-describedby={`${id}-problem`}
-        />
-        <ProblemText id={`${id}-problem`} error={errorAt('username')} />
-      </div>
+      <UsernameField value={username} isFixed={username !== undefined} error={errorAt('username')} />
       <PasswordField
         name='password' label={texts.sign.password} autocomplete={isNew ? 'new-password' : 'current-password'}
         error={errorAt('password')} autofocus={username !== undefined}
@@ -110,8 +120,25 @@ export function CredentialForm ({ label, isNew, username, action }: CredentialFo
   )
 }
 
+interface UsernameFieldProps { value: string | undefined, isFixed?: boolean, error: unknown }
+
+export function UsernameField ({ value, isFixed, error }: UsernameFieldProps) {
+  const id = useId()
+  return (
+    <div class='field'>
+      <label for={id}>{texts.sign.username}</label>
+      <input
+        id={id} name='username' required readOnly={isFixed} defaultValue={value} maxLength={128}
+        dir='auto' autocomplete='username' autocapitalize='none' spellcheck={false}
+        aria-invalid={error !== undefined} aria-describedby={`${id}-problem`}
+      />
+      <ProblemText id={`${id}-problem`} error={error} />
+    </div>
+  )
+}
+
 /** The field that the server refused. */
-function refusedField (error: unknown): 'username' | 'password' | undefined {
+export function refusedField (error: unknown): 'username' | 'password' | undefined {
   if (!(error instanceof MagicStoreError)) return undefined
   const field = error.problem?.errors?.[0]?.field
   if (error.code === 'username_taken' || field === 'username') return 'username'

@@ -27,6 +27,11 @@ export const texts = {
     ended: 'Sign in again to continue where you were. Nothing on this page is lost.',
     asAnother: 'Sign in as another user instead',
     inWithPasskey: 'Sign in with a passkey',
+    inWith: (provider: string) => `Sign in with ${provider}`,
+    or: 'Or with a password:',
+    upWith: (provider: string) => `To create an account, sign in with ${provider}.`,
+    providerKnows: (provider: string) => `You are signed out here. ${provider} may still know you.`,
+    noStorage: 'The browser allows no storage, which this needs.',
     upHint: 'Choose a username and a password. Only the operator of this server can reset a forgotten password.',
     closed: 'Only the operator of this server can create accounts.',
     welcome: 'Your private files: upload them here, get them back anywhere.'
@@ -355,21 +360,7 @@ export const texts = {
     passkeyKnown: 'This device already has a passkey of your account.',
     passkeyUnused: 'The browser did not use a passkey.'
   },
-  claim: {
-    invitation: {
-      title: 'Create your account',
-      hint: 'You are invited to this server. Choose how you want to sign in.',
-      submit: 'Create the account'
-    },
-    reset: {
-      title: 'Set a new password',
-      hint: 'This signs you out everywhere, and ends all personal access tokens.',
-      submit: 'Set the password'
-    },
-    over: 'This link has been used, or has expired. Ask the operator of this server for another one.',
-    resetDone: 'The new password is set. Sign in with it.',
-    toSignIn: 'Sign in instead'
-  },
+  claimTitles: { invitation: 'Create your account', reset: 'Set a new password' },
   links: {
     of: 'Link…',
     request: 'Request files…',

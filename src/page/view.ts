@@ -1,5 +1,6 @@
 import { batch, signal } from '@preact/signals'
 import { claim, claimOf } from './claim.ts'
+import { providerAnswer, takeAnswer } from './identities/provider-answer.ts'
 import { decodedPath, encodedPath } from './paths.ts'
 import { hasLinks } from './settings.ts'
 
@@ -24,6 +25,7 @@ export function watchView (): void {
     openFolder.value = folderOf(location.hash)
     openDeletion.value = deletionOf(location.hash)
     claim.value = claimOf(location.hash)
+    providerAnswer.value = takeAnswer()
   }))
 }
 

@@ -14,12 +14,13 @@ import { factorsOf, requireScope, type Scope } from './tokens.ts'
 /**
  * What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. `factor` says how
  * routes differ from others that take a password: on those of the `setup` a password is enough without a second factor
- * even if one is required; those of the `first step` of a sign-in need no code.
+ * even if one is required; those of the `first step` of a sign-in need no code; those with `identity or password` take
+ * a code that an identity has confirmed in place of the password of an account without one.
  */
 export interface AuthRequirement {
   credential: CredentialKind
   scope?: Scope
-  factor?: 'setup' | 'first step'
+  factor?: 'setup' | 'first step' | 'identity or password'
 }
 
 type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token', token: string }
@@ -29,7 +30,7 @@ type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token',
  * It also writes the `security` of the scope's operations into the OpenAPI document.
  */
 export function authenticate (
-  guarded: FastifyInstance, { signIn, tokens, config }: AppServices, requirement: AuthRequirement
+  guarded: FastifyInstance, { signIn, tokens, identities, config }: AppServices, requirement: AuthRequirement
 ): void {
   const { credential, scope, factor } = requirement
 
@@ -65,9 +66,13 @@ export function authenticate (
 
   async function verifyPassword (credentials: UsernameAndPassword, request: FastifyRequest): Promise<Caller> {
     refuseInsecurePassword(request, config)
+    const code = oneTimeCodeOf(request)
+    if (factor === 'identity or password' && credentials.password === '' && code !== undefined) {
+      return { ...await identities.useCode(credentials.username, code), token: undefined }
+    }
     const signedIn = await (factor === 'first step'
       ? signIn.verifyFirstStep(credentials, originOf(request))
-      : signIn.verify({ ...credentials, code: oneTimeCodeOf(request) }, originOf(request)))
+      : signIn.verify({ ...credentials, code }, originOf(request)))
     if (signedIn === undefined) throw new Problem('credentials_wrong')
     const isMissing = config.secondFactor === 'required' && signedIn.account.factorCount === 0
     if (isMissing && factor !== 'setup') throw new Problem('second_factor_setup_required')
@@ -103,7 +108,9 @@ function failuresOf ({ credential, scope, factor }: AuthRequirement): FailureCod
       ? []
       : ['second_factor_required', 'second_factor_wrong', 'too_many_codes', 'storage_full'] as const),
     ...(factor === 'setup' ? [] : ['second_factor_setup_required'] as const),
-    ...(credential === 'password' ? [] : ['token_malformed', 'token_expired', 'token_revoked'] as const),
+    ...(credential === 'password'
+      ? []
+      : ['token_malformed', 'token_expired', 'token_revoked', 'sign_in_required'] as const),
     ...(credential === 'any' ? [] : ['password_required'] as const),
     ...(scope === undefined ? [] : ['insufficient_scope'] as const)
   ]

@@ -12,7 +12,7 @@ import { factorsOf, type SessionClient } from './tokens.ts'
 
 export const SESSION_PATH = '/api/session'
 
-/** Lifetime of a session. Use does not extend it. */
+/** Lifetime of a session that no provider began. Use does not extend it. */
 const SESSION_SECONDS = 30 * 24 * 3600
 
 /** The name of the cookie without TLS, and in the document. */
@@ -82,14 +82,15 @@ export function createSessionRequests (
       const origin = originOf(request)
       const secrets = { cookie: createSecret(), key: createSecret() }
       const client = await clientOf(request)
-      const added = { secretHash: hashOf(secrets), lifetimeMilliseconds: SESSION_SECONDS * 1000, client }
+      const maxAge = signedIn.factors.includes('oidc') ? config.oidcSessionSeconds : SESSION_SECONDS
+      const added = { secretHash: hashOf(secrets), lifetimeMilliseconds: maxAge * 1000, client }
       const session = await tokens.addSession(signedIn, origin, added)
       try {
         const issued = await ifNot('token_revoked', tokens.issue(signedIn, origin, session))
         // A change of the password or of the factors has ended it meanwhile.
         if (issued === undefined) throw new Problem('credentials_wrong')
         securityLog.record({ kind: 'session_created', account, ...origin })
-        reply.setCookie(cookieName(request), secrets.cookie, { ...attributesFor(request), maxAge: SESSION_SECONDS })
+        reply.setCookie(cookieName(request), secrets.cookie, { ...attributesFor(request), maxAge })
         return { ...issued, key: secrets.key, username: account.username, sessionId: session.id }
       } catch (error) {
         // The client never gets its secrets.

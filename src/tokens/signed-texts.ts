@@ -15,6 +15,18 @@ export type SignedTexts = ReturnType<typeof createSignedTexts>
  * and altered texts are detected. Clients can read them.
  */
 export function createSignedTexts ({ keyRing }: Pick<AppServices, 'keyRing'>) {
+  /** The text and the key that signed it; undefined for anything that `write` did not make for this purpose. */
+  async function find (signed: string, purpose: Purpose): Promise<{ text: string, secret: string } | undefined> {
+    const bytes = Buffer.from(signed, 'base64url')
+    // The decoder ignores characters that are not base64url, so compare with the canonical form.
+    if (bytes.toString('base64url') !== signed) return undefined
+    const text = bytes.toString('utf8', SIGNATURE_BYTES)
+    const signature = bytes.subarray(0, SIGNATURE_BYTES)
+    const isSigner = ({ secret }: SigningKey) => signature.equals(sign(secret, text, purpose))
+    const signer = await keyRing.find(isSigner)
+    return signer && { text, secret: signer.secret }
+  }
+
   return {
     /** The signature and the text, in base64url. */
     async write (text: string, purpose: Purpose): Promise<string> {
@@ -24,17 +36,29 @@ export function createSignedTexts ({ keyRing }: Pick<AppServices, 'keyRing'>) {
 
     /** The text; undefined for anything that `write` did not make for this purpose. */
     async read (signed: string, purpose: Purpose): Promise<string | undefined> {
-      const bytes = Buffer.from(signed, 'base64url')
-      // The decoder ignores characters that are not base64url, so compare with the canonical form.
-      if (bytes.toString('base64url') !== signed) return undefined
-      const text = bytes.toString('utf8', SIGNATURE_BYTES)
-      const signature = bytes.subarray(0, SIGNATURE_BYTES)
-      const isSigner = ({ secret }: SigningKey) => signature.equals(sign(secret, text, purpose))
-      return await keyRing.find(isSigner) && text
+      return (await find(signed, purpose))?.text
+    },
+
+    /**
+     * The text, and what makes a secret of it for each label: 256 bits in base64url, always the same, which clients
+     * can't know. Undefined as by `read`.
+     */
+    async readWithSecrets (
+      signed: string, purpose: Purpose
+    ): Promise<{ text: string, secretFor: (label: string) => string } | undefined> {
+      const found = await find(signed, purpose)
+      return found && {
+        text: found.text,
+        secretFor: label => mac(found.secret, found.text, [...purpose, label]).toString('base64url')
+      }
     }
   }
 }
 
 function sign (secret: string, text: string, purpose: Purpose): Buffer {
-  return createHmac('sha256', secret).update(JSON.stringify([...purpose, text])).digest().subarray(0, SIGNATURE_BYTES)
+  return mac(secret, text, purpose).subarray(0, SIGNATURE_BYTES)
+}
+
+function mac (secret: string, text: string, purpose: Purpose): Buffer {
+  return createHmac('sha256', secret).update(JSON.stringify([...purpose, text])).digest()
 }

@@ -3,8 +3,9 @@ import { crc32 } from 'node:zlib'
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
-import type {
-  AccountRecord, Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount
+import {
+  type AccountRecord, type Factor, type NewToken, NO_PASSWORD, type TokenAndAccount, type TokenRecord,
+  type VerifiedAccount
 } from '../metadata/records.ts'
 import { invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
@@ -87,6 +88,15 @@ export function createTokens (
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }
 
+  /**
+   * Whether the provider has not signed in an account without a password for so long that its tokens do not work. They
+   * do again after the next time.
+   */
+  function isResting ({ account: { passwordHash, providerSignInAt }, now }: TokenAndAccount): boolean {
+    const isBound = passwordHash === NO_PASSWORD
+    return isBound && (providerSignInAt === null || now - providerSignInAt >= config.oidcTokenMilliseconds)
+  }
+
   function touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
     if (lastUsedAt !== null && Math.abs(now - lastUsedAt) < TOUCH_MILLISECONDS) return
     // Not awaited, and errors are ignored: downloads must work on a full disk.
@@ -160,12 +170,13 @@ export function createTokens (
 
     /**
      * Returns a token and its account.
-     * @throws token_malformed, token_expired, token_revoked.
+     * @throws token_malformed, token_expired, token_revoked, sign_in_required.
      */
     async verify (text: string): Promise<TokenAndAccount> {
       const found = await get(text)
       if (found.token.expiresAt !== null && found.now >= found.token.expiresAt) throw new Problem('token_expired')
       if (found.account.disabledAt !== null) refuseRevoked()
+      if (isResting(found)) throw new Problem('sign_in_required')
       touch(found.token, found.now)
       return found
     },

@@ -23,7 +23,7 @@ export function createProblemSender (site: Site): typeof sendProblem {
     const problem = answerTo(error, request)
     if (failures[problem.code].status === 401) reply.headers({ ...DISCOVERY, allow: allowAllBut() })
     const found = errorElement(problem, request, site)
-    if (found === undefined) return sendProblem(problem, request, reply)
+    if (found === undefined) return sendProblem(error, request, reply)
     return reply.code(statusOf(problem)).headers({ ...problem.options.headers, 'cache-control': 'no-store' })
       .type(XML_TYPE).send(`${XML_DECLARATION}<D:error xmlns:D="DAV:">${found}</D:error>\n`)
   }

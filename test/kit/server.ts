@@ -121,7 +121,7 @@ async function serve (t: Test, settings: Settings, { tls, clock }: ServeOptions)
   const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', MAX_EVENT_LOOP_DELAY_MS: '0', DATA_DIR: dataDir, ...await storeSettings(dataDir), ...settings }), { clock: clock?.now })
   const { http, connections } = await buildApp(store, tls)
   checkServer(t, http.server)
-  await http.listen({ host: store.config.host, port: 0 })
+  await http.listen({ host: store.config.host, port: store.config.port })
   let closing: Promise<void> | undefined
   async function stop (): Promise<void> {
     connections.stop()

@@ -5,6 +5,7 @@
 import './page/account.ts'
 import './page/docs.ts'
 import './page/factors.ts'
+import './page/identities.ts'
 import './page/install.ts'
 import './page/link.ts'
 import './page/links.ts'

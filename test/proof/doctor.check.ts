@@ -54,8 +54,8 @@ t.test('what a server left is good in every respect, and so is a folder that is 
   for (const folder of [dataDir, join(dataDir, 'not', 'yet')]) {
     const { code, findings, verdicts } = await examine({ DATA_DIR: folder })
     t.equal(code, 0)
-    t.equal(findings.length, 25)
-    t.equal(new Set(findings.map(({ check }) => check)).size, 25, 'a line for each check')
+    t.equal(findings.length, 27)
+    t.equal(new Set(findings.map(({ check }) => check)).size, 27, 'a line for each check')
     t.strictSame(findings.filter(({ verdict, check }) => verdict !== 'good' && !check.startsWith('free_')), [])
     t.equal(verdicts.free_space, bavail < blocks * 0.05 ? 'warning' : 'good')
     t.notOk(findings.some(({ verdict, remedy }) => verdict === 'good' && remedy !== undefined))
@@ -71,7 +71,7 @@ t.test('without --json there is a line for each check, below a fault or a warnin
   t.match(await runCommand(['doctor'], { DATA_DIR: dataDir, PORT: '0', HOST: '0.0.0.0' }), { code: 1, stdout: /\nfault {4}transport: [^\n]+\n {9}fix: [^\n]+\n[^]*\nfaults: 1, / })
   if (lacksTerminal !== false) return
   const shown = await runOnTerminal(t, ['doctor'], { DATA_DIR: dataDir, PORT: '0' })
-  t.match(shown, /done: 0 of 25 checks.*good {5}node.*done: 21 of 25 checks.*good {5}database/s, 'on a terminal it says how far it is')
+  t.match(shown, /done: 0 of 27 checks.*good {5}node.*done: 21 of 27 checks.*good {5}database/s, 'on a terminal it says how far it is')
 })
 
 const everywhere = { HOST: '0.0.0.0', PORT: '0' }

@@ -5,6 +5,7 @@ import { test, type Test } from 'tap'
 import { claimSecret } from '../kit/commands.ts'
 import { fill, mountDisk } from '../kit/disks.ts'
 import { sha256Of } from '../kit/digests.ts'
+import { begin, goThrough, startProvider } from '../kit/identity-provider.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { PASSWORD, signUp, startServer, type Client, type Settings } from '../kit/server.ts'
 import { base32Of, bytesOfBase32, codeAt, createStepClock, newSecret, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
@@ -94,10 +95,12 @@ test('with no byte free no code is accepted that can\'t be recorded, and each go
   if (disk === undefined) return
   const clock = createStepClock()
   const settings = { DATA_DIR: join(disk, 'data') }
-  const server = await startServer(t, { ...settings, MIN_FREE_BYTES: '0', ...unlimited }, { clock })
+  const provider = await startProvider(t)
+  const own = { PUBLIC_URL: 'http://localhost:5000', REGISTRATION: 'open', MIN_FREE_BYTES: '0' }
+  const server = await startServer(t, { ...settings, ...provider.settings, ...own, ...unlimited }, { clock })
   const [{ user, token }, { user: ben }] = [await signUp(server, 'ada'), await signUp(server, 'ben')]
   const { user: eve } = await signUp(server, 'eve')
-  const key = authenticatorFor(server)
+  const key = authenticatorFor({ ...server, port: 5000 })
   await registerPasskey(server, eve, key)
   const invitation = await claimSecret(['invite'], settings)
   const pending = await newSecret(server, { user: ben })
@@ -109,6 +112,10 @@ test('with no byte free no code is accepted that can\'t be recorded, and each go
   const secretOfReset = await claimSecret(['reset', 'eve'], settings)
   const { json: challenge } = await server.send('POST', '/api/account/claim/confirm/options', { json: { secret: secretOfReset } })
   const reset = { json: { secret: secretOfReset, credential: key.get(challenge) } }
+  const offered = await goThrough(server, provider)
+  const registration = { json: { registration: offered.json.registration, username: 'identified' } }
+  const { flow, url } = await begin(server)
+  const identified = { json: { flow, response: provider.signIn(url) } }
   const operations = await operationsOf(server)
   let empty = await fill(disk)
   // What is written until the reserve is used up as well.
@@ -125,6 +132,8 @@ test('with no byte free no code is accepted that can\'t be recorded, and each go
     t.match(await server.send('POST', '/api/session/passkey', session), { status: 507 }, 'a passkey')
     t.match(await server.send('POST', '/api/passkeys/confirm', confirmation), { status: 507 }, 'a passkey beside a password')
     t.match(await server.send('POST', '/api/account/claim/confirm', reset), { status: 507 }, 'a passkey for a reset')
+    t.match(await server.send('POST', '/api/session/oidc/registration', registration), { status: 507 }, 'a registration by an identity')
+    t.match(await server.send('POST', '/api/session/oidc', identified), { status: 507 }, 'an identity')
   }
   for (const { name, method, path, schemes, bodies: [body] } of operations) {
     if (!schemes.includes('oneTimeCode') || name === 'POST /api/account/claim') continue
@@ -140,4 +149,6 @@ test('with no byte free no code is accepted that can\'t be recorded, and each go
   t.equal((await server.send('POST', '/api/session/passkey', session)).status, 201)
   t.equal((await server.send('POST', '/api/passkeys/confirm', confirmation)).status, 200)
   t.equal((await server.send('POST', '/api/account/claim/confirm', reset)).status, 200)
+  t.equal((await server.send('POST', '/api/session/oidc/registration', registration)).status, 201)
+  t.equal((await server.send('POST', '/api/session/oidc', identified)).status, 201)
 })

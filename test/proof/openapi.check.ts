@@ -50,7 +50,7 @@ const schemesOf = ({ operation }: Listed) =>
   [...new Set(operation.security.flatMap(requirement => Object.keys(requirement)))].sort()
 
 /** Need no credential, and answer 401 all the same: to a wrong code, and to a wrong passkey. */
-const CHECK_FACTORS = ['claimAccount', 'confirmClaim', 'createPasskeySession']
+const CHECK_FACTORS = ['claimAccount', 'confirmClaim', 'createPasskeySession', 'createIdentitySession', 'registerIdentity']
 
 const openServer = () => sharedServer({ LINKS: 'on' })
 const openDocument = async () => readDocument(await openServer())
@@ -243,8 +243,8 @@ test('every command in the document runs as typed, in its order, against a serve
   const blocksOf = (text: string) => Array.from(text.matchAll(/^```sh\n([^]*?)\n```$/gm), ([, code = '']) => code)
   for (const { operation } of operations) t.match(operation['x-codeSamples'], [{ lang: 'Shell', label: 'curl', source: new RegExp(`^(?:\\w+=\\$\\()?curl .*${own}/`, 'm') }], operation.operationId)
   const typed = [...blocksOf(document.info.description), ...operations.flatMap(({ operation }) => operation['x-codeSamples'].map(({ source }) => source))].join('\n').split('\n')
-    // Only an app, a passkey or the operator has what these need.
-    .filter(line => !/<(?:code|credential|secret)>/.test(line)).join('\n')
+    // Only an app, a passkey, a provider or the operator has what these need.
+    .filter(line => !/<(?:code|credential|secret)>|\/oidc\/|\/oidc$|\/api\/identities/.test(line)).join('\n')
   const home = join(folder, 'home')
   const child = spawn('bash', ['-e', '-o', 'pipefail', '-c', typed], { cwd: join(folder, 'desk'), env: { PATH: process.env.PATH, HOME: home, CURL_HOME: home } })
   const exited = once(child, 'exit')
@@ -309,7 +309,7 @@ test('GET / is the page, or sends to /docs, for browsers, and tells name, versio
       t.match(answer, { status: 200, headers: { 'content-type': isBrowser ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8' } }, who)
       for (const { headers } of [answer, redirected]) t.match(headers.vary, /\baccept\b/i, who)
       if (isBrowser || method === 'HEAD') continue
-      t.same(answer.json, { name: 'MagicStore', version, openapi: `${server.url}/openapi.json`, docs: `${server.url}/docs`, passkeyHost: 'localhost', secondFactor: 'optional', links: 'on', linkMaxDays: 30 }, who)
+      t.same(answer.json, { name: 'MagicStore', version, openapi: `${server.url}/openapi.json`, docs: `${server.url}/docs`, passkeyHost: 'localhost', secondFactor: 'optional', links: 'on', oidc: null, linkMaxDays: 30 }, who)
     }
   }
   t.equal((await openDocument()).document.info.version, version)

@@ -22,13 +22,17 @@ const HASHING_SHARE = 5
 const HASHING = new Set([
   'registerUser', 'createToken', 'createSession', 'deleteSession', 'changePassword', 'deleteAccount', 'deleteTokens', 'createTotp', 'confirmTotp',
   'deleteTotp', 'createRecoveryCodes', 'createPasskeyOptions', 'registerPasskey', 'deletePasskey', 'confirmPasskeyOptions', 'confirmPasskey',
-  'createLink', 'changeLink', 'unlockLink'
+  'connectIdentity', 'deleteIdentity', 'createLink', 'changeLink', 'unlockLink'
 ])
 
-/** Need what nobody can draw: the code of an app, what an authenticator has signed, or the link of an operator. */
+/**
+ * Need what nobody can draw: the code of an app, what an authenticator or a provider has signed, or the link of an
+ * operator.
+ */
 const UNDRAWABLE = new Set([
   'confirmTotp', 'deleteTotp', 'createRecoveryCodes', 'registerPasskey', 'deletePasskey', 'confirmPasskey', 'createPasskeySession', 'claimAccount', 'confirmClaim',
-  'confirmClaimOptions', 'checkClaim'
+  'confirmClaimOptions', 'checkClaim', 'createIdentitySessionOptions', 'createIdentitySession', 'registerIdentity', 'listIdentities', 'createIdentityOptions', 'connectIdentity',
+  'deleteIdentity', 'confirmIdentityOptions', 'confirmIdentity'
 ])
 
 /** Maximum number of attempts to get one success from an operation: few runs may all be unlucky. */

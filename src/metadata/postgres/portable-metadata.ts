@@ -17,8 +17,8 @@ import * as postgres from './schema.ts'
  * the blobs that wait to be deleted belong to the running store.
  */
 const tables = [
-  'installation', 'accounts', 'tokens', 'totpSecrets', 'passkeys', 'recoveryCodes', 'accountNetworks', 'events',
-  'folders', 'files', 'changes', 'links', 'linkNetworks', 'kept', 'deletions'
+  'installation', 'accounts', 'tokens', 'totpSecrets', 'passkeys', 'identities', 'recoveryCodes', 'accountNetworks',
+  'events', 'folders', 'files', 'changes', 'links', 'linkNetworks', 'kept', 'deletions'
 ] as const
 
 type TableName = typeof tables[number]

@@ -9,6 +9,7 @@ import type { DatabaseServer, Metadata } from '../metadata.ts'
 import { createRepositories } from '../services.ts'
 import { createOpenAttempts } from './open-attempts.ts'
 import { ConnectionPool } from './connections.ts'
+import { findUnopened } from '../identities.ts'
 import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from './discarded-blobs.ts'
 import { createPostgresEngine } from './engine.ts'
 import { checkIntegrity } from './integrity-check.ts'
@@ -136,6 +137,8 @@ export interface OpenReport extends DatabaseReport, Pick<StorageRecorder, 'findS
   /** Undefined if the database is new. */
   readonly installationId: string | undefined
   readonly blobs: Pick<BlobRepository, 'listContents'>
+  /** Some accounts, by their names, that neither a password nor an identity of this issuer opens. */
+  findUnopened (issuer: string): Promise<string[]>
   /** The ids of the keys that sealed secrets, and the keys that there are. */
   findSealing (): Promise<{ sealedBy: string[], keys: readonly SigningKey[] }>
   close (): Promise<void>
@@ -162,6 +165,11 @@ export async function inspectPostgres (address: string): Promise<OpenReport> {
       ...report,
       installationId: row?.id,
       blobs: createBlobs(engine, createDiscardedBlobs(engine)),
+      async findUnopened (issuer) {
+        if (report.isNew) return []
+        const { rows } = await connections.read(db => db.execute<{ username: string }>(findUnopened(issuer)))
+        return rows.map(({ username }) => username)
+      },
       findSealing: async () => report.isNew ? { sealedBy: [], keys: [] } : findSealing(connections),
       ...createStorageRecord(connections),
       close

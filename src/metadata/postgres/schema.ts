@@ -31,7 +31,7 @@ const dialect: Dialect = {
 
 export const {
   accounts, tokens, attempts, accountNetworks, events,
-  totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges,
+  totpSecrets, passkeys, identities, recoveryCodes, oneTimeSecrets, usedChallenges,
   files, folders, kept, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect)
 

@@ -33,7 +33,7 @@ export const discardedBlobs = sqliteTable('discarded_blobs', {
 
 export const {
   accounts, tokens, attempts, accountNetworks, events,
-  totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges,
+  totpSecrets, passkeys, identities, recoveryCodes, oneTimeSecrets, usedChallenges,
   files, folders, kept, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect as unknown as Dialect)
 

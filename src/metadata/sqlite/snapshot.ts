@@ -1,12 +1,13 @@
 import { and, type Column, count, getTableName, gte, lt, ne, sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
+import { findUnopened } from '../identities.ts'
 import type { Snapshot, SnapshotBlob } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { isOutdated, refuseUnknown } from './migrations.ts'
 import {
-  accounts, attempts, blobLeases, files, installation, kept, links, locks, oneTimeSecrets, recoveryCodes, totpSecrets,
-  uploads, usedChallenges
+  accounts, attempts, blobLeases, files, identities, installation, kept, links, locks, oneTimeSecrets, recoveryCodes,
+  totpSecrets, uploads, usedChallenges
 } from './schema.ts'
 
 /**
@@ -51,6 +52,7 @@ export function openSnapshot (file: string): Snapshot {
     const parts = [contentOf(db, files, files.blobId), ...ofKept]
     const owners = db.select({ count: sql<number>`count(*)` }).from(accounts).get()
     const sums = parts.map(part => part.sum())
+    const hasIdentities = hasTable(client, 'identities')
     let originals: ReturnType<typeof originalsIn> | undefined
     return {
       installationId: String(db.select({ id: installation.id }).from(installation).get()?.id),
@@ -58,6 +60,10 @@ export function openSnapshot (file: string): Snapshot {
       // Older databases have none.
       secondFactors: hasTable(client, 'totp_secrets') ? secondFactorsOf(db) : { recoveryCodes: 0, sealedBy: [] },
       links: hasTable(client, 'links') ? countRows(db, links) : 0,
+      identities: hasIdentities ? countRows(db, identities) : 0,
+      findUnopened: issuer => hasIdentities
+        ? db.all<{ username: string }>(findUnopened(issuer)).map(({ username }) => username)
+        : [],
       totals: {
         accounts: Number(owners?.count),
         files: sums.reduce((total, { count }) => total + count, 0),
@@ -122,7 +128,7 @@ function secondFactorsOf (db: BetterSQLite3Database): Snapshot['secondFactors'] 
   }
 }
 
-function countRows (db: BetterSQLite3Database, table: typeof recoveryCodes | typeof links): number {
+function countRows (db: BetterSQLite3Database, table: typeof recoveryCodes | typeof links | typeof identities): number {
   return Number(db.select({ rows: count() }).from(table).get()?.rows)
 }
 

@@ -1,14 +1,14 @@
-import { bodyOf, type Password } from 'magicstore'
+import { bodyOf } from 'magicstore'
 import { useId, useState } from 'preact/hooks'
-import { withProof } from '../factors/proof.ts'
+import { type Account, withProof } from '../factors/proof.ts'
 import { leave } from '../session.ts'
 import { session, usernameOf } from '../session-state.ts'
 import { texts } from '../later-texts.ts'
-import { PasswordDialog } from './password-dialog.tsx'
+import { ConfirmDialog } from './confirm-dialog.tsx'
 import { Section } from './section.tsx'
 
 /** Deletes the account with all that it has. */
-export function DeleteSection () {
+export function DeleteSection ({ hasPassword }: { hasPassword: boolean }) {
   const [isAsking, setAsking] = useState(false)
   const words = texts.account
   return (
@@ -17,7 +17,8 @@ export function DeleteSection () {
         <button type='button' class='danger' onClick={() => setAsking(true)}>{words.removeButton}</button>
       </div>
       {isAsking && (
-        <PasswordDialog
+        <ConfirmDialog
+          hasPassword={hasPassword}
           title={words.removeTitle}
           label={words.removeButton}
           isDangerous
@@ -26,13 +27,13 @@ export function DeleteSection () {
         >
           <p class='warning'>{words.removeWarning}</p>
           <UsernameField />
-        </PasswordDialog>
+        </ConfirmDialog>
       )}
     </Section>
   )
 }
 
-async function deleteAccount (account: Password): Promise<void> {
+async function deleteAccount (account: Account): Promise<void> {
   await withProof(account, async store => bodyOf(await store.api.DELETE('/api/account')))
   await leave(texts.account.removed)
 }

@@ -1,18 +1,18 @@
-import type { Password } from 'magicstore'
 import type { ComponentChildren } from 'preact'
 import { Dialog } from '../dialog.tsx'
+import type { Account } from '../factors/proof.ts'
 import { AccountPassword, fieldsOf, isPasswordWrong } from '../fields.tsx'
 import { ProblemText } from '../problem.tsx'
 import { session, usernameOf } from '../session-state.ts'
 import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 
-interface PasswordDialogProps {
+export interface PasswordDialogProps {
   title: string
   /** The label of the button that submits. */
   label: string
   isDangerous?: boolean
-  action: (account: Password, fields: FormData) => Promise<void>
+  action: (account: Account, fields: FormData) => Promise<void>
   onClose: () => void
   /** What is above the password, with its fields. */
   children?: ComponentChildren

@@ -2,16 +2,21 @@ import { Detail } from '../detail.tsx'
 import { formatDate, formatNumber, formatSize } from '../format.ts'
 import { request } from '../requests.ts'
 import { texts } from '../later-texts.ts'
-import { useLoaded } from '../use-loaded.ts'
 import { Section, Unloaded } from './section.tsx'
 
-const loadAccount = () => request(api => api.GET('/api/account'))
+export const loadAccount = () => request(api => api.GET('/api/account'))
 
-type Account = Awaited<ReturnType<typeof loadAccount>>
+type OwnAccount = Awaited<ReturnType<typeof loadAccount>>
+
+interface ProfileSectionProps {
+  /** Undefined until it is loaded. */
+  account: OwnAccount | undefined
+  error: unknown
+  reload: () => Promise<void>
+}
 
 /** The username, and how much the account stores. */
-export function ProfileSection () {
-  const { value: account, error, reload } = useLoaded(loadAccount)
+export function ProfileSection ({ account, error, reload }: ProfileSectionProps) {
   return (
     <Section title={texts.account.profile}>
       {account === undefined ? <Unloaded error={error} reload={reload} /> : <Profile {...account} />}
@@ -19,7 +24,7 @@ export function ProfileSection () {
   )
 }
 
-function Profile ({ username, createdAt, usage }: Account) {
+function Profile ({ username, createdAt, usage }: OwnAccount) {
   const words = texts.account
   return (
     <>
@@ -33,7 +38,7 @@ function Profile ({ username, createdAt, usage }: Account) {
 }
 
 /** How much the account stores, in words, and of a quota as a bar with three parts. */
-function UsageBar ({ usage }: { usage: Account['usage'] }) {
+function UsageBar ({ usage }: { usage: OwnAccount['usage'] }) {
   const { files, folders, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles } = usage
   const whole = Math.max(quotaBytes ?? 0, bytes + keptBytes + uploadBytes, 1)
   const words = texts.files.usage

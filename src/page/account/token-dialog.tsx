@@ -1,31 +1,35 @@
-import { bodyOf, type MagicStore, type Password } from 'magicstore'
+import { bodyOf, type MagicStore } from 'magicstore'
 import { useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { expiryOf, ExpiryField, type Lifetime } from '../expiry.tsx'
 import { GivenNameField } from '../fields.tsx'
-import { withProof } from '../factors/proof.ts'
+import { type Account, withProof } from '../factors/proof.ts'
 import { SecretField } from '../secret-field.tsx'
 import { texts } from '../later-texts.ts'
-import { PasswordDialog } from './password-dialog.tsx'
+import { ConfirmDialog } from './confirm-dialog.tsx'
 import { lifetimes, scopes, type NewToken, type Scope } from './tokens.ts'
 
 interface TokenDialogProps {
+  hasPassword: boolean
   onCreated: () => Promise<void>
   onClose: () => void
 }
 
 /** Creates a personal access token, then shows it. Escape does not close it, because it can't be shown again. */
-export function TokenDialog ({ onCreated, onClose }: TokenDialogProps) {
+export function TokenDialog ({ hasPassword, onCreated, onClose }: TokenDialogProps) {
   const [secret, setSecret] = useState<string>()
   const words = texts.account
-  const create = async (account: Password, fields: FormData) => setSecret(await createToken(account, tokenOf(fields)))
+  const create = async (account: Account, fields: FormData) => setSecret(await createToken(account, tokenOf(fields)))
   if (secret === undefined) {
     return (
-      <PasswordDialog key='form' title={words.newToken} label={words.createToken} action={create} onClose={onClose}>
+      <ConfirmDialog
+        key='form' hasPassword={hasPassword} title={words.newToken} label={words.createToken} action={create}
+        onClose={onClose}
+      >
         <GivenNameField label={words.tokenName} example={words.tokenNameExample} />
         <ScopeFields />
         <ExpiryField words={words} choices={lifetimes.map(name => [name, words.lifetimes[name]])} first='90 days' />
-      </PasswordDialog>
+      </ConfirmDialog>
     )
   }
   const close = () => {
@@ -41,7 +45,7 @@ export function TokenDialog ({ onCreated, onClose }: TokenDialogProps) {
   )
 }
 
-async function createToken (account: Password, token: NewToken): Promise<string> {
+async function createToken (account: Account, token: NewToken): Promise<string> {
   const create = async ({ api }: MagicStore) => bodyOf(await api.POST('/api/tokens', { body: token }))
   const { token: secret } = await withProof(account, create)
   return secret

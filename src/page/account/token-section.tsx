@@ -17,18 +17,18 @@ export interface TokenListProps {
 }
 
 /** Personal access tokens, for programs. */
-export function TokenSection ({ tokens, error, reload }: TokenListProps) {
+export function TokenSection ({ hasPassword, tokens, error, reload }: TokenListProps & { hasPassword: boolean }) {
   const [isAdding, setAdding] = useState(false)
   const [revoked, setRevoked] = useState<Token>()
   const words = texts.account
   const add = <button type='button' onClick={() => setAdding(true)}><Icon name='plus' />{words.newToken}</button>
   return (
-    <Section title={words.tokens} hint={words.tokensHint} action={add}>
+    <Section title={words.tokens} hint={hasPassword ? words.tokensHint : words.tokensHintWithoutPassword} action={add}>
       {tokens === undefined
         ? <Unloaded error={error} reload={reload} />
         : <TokenList tokens={tokens} onRevoke={setRevoked} />}
       {tokens !== undefined && <ProblemText error={error} />}
-      {isAdding && <TokenDialog onCreated={reload} onClose={() => setAdding(false)} />}
+      {isAdding && <TokenDialog hasPassword={hasPassword} onCreated={reload} onClose={() => setAdding(false)} />}
       {revoked !== undefined && (
         <Question
           title={words.revokeTitle}

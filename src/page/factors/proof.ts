@@ -30,14 +30,17 @@ export const demand = signal<Demand | undefined>(undefined)
 /** Thrown if the user closes the dialog. */
 export class Cancelled extends Error {}
 
+/** An account that a confirmation code stands for has no password. */
+export type Account = Password & { readonly code?: string }
+
 /**
  * Calls operations that take the password, and asks the user for a code if the server demands one.
  * @throws MagicStoreError if the server refuses, TypeError if it can't be reached, and Cancelled.
  */
 export async function withProof<Result> (
-  account: Password, request: (store: MagicStore) => Promise<Result>, note?: string
+  account: Account, request: (store: MagicStore) => Promise<Result>, note?: string
 ): Promise<Result> {
-  return withCode(account, code => request(createMagicStore({ baseUrl, credentials: { ...account, code } })), note)
+  return withCode(account, code => request(createMagicStore({ baseUrl, credentials: { code, ...account } })), note)
 }
 
 /** The same for a request that may take the secret of a reset. Each code is sent once. */
@@ -71,7 +74,7 @@ export async function withCode<Result> (
 
 function factorsIn (error: unknown): readonly CodeFactor[] | undefined {
   const { problem } = error instanceof MagicStoreError ? error : {}
-  return problem?.factors?.filter(factor => factor !== 'password')
+  return problem?.factors?.filter(factor => factor !== 'password' && factor !== 'oidc')
 }
 
 /** What the server demands by an error. @throws the error if that is nothing. */

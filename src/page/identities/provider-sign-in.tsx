@@ -1,0 +1,23 @@
+import { PageError } from '../errors.ts'
+import { texts } from '../later-texts.ts'
+import { ProblemText } from '../problem.tsx'
+import { providerName } from '../settings.ts'
+import { beginSignIn } from './flows.ts'
+import { signInWithIdentity } from './identities.ts'
+import { useProvider } from './use-provider.ts'
+import { Waiting } from './waiting.tsx'
+
+/** A button that signs in at the provider in another window, so that nothing on this page is lost. */
+export function ProviderSignIn () {
+  const { run, isWaiting, error } = useProvider(beginSignIn, async answer => {
+    const unknown = await signInWithIdentity(answer)
+    if (unknown !== undefined) throw new PageError(texts.identities.refusals.identity_unknown)
+  })
+  return (
+    <>
+      <button type='button' onClick={() => run()}>{texts.sign.inWith(providerName)}</button>
+      <Waiting isWaiting={isWaiting} />
+      <ProblemText error={error} />
+    </>
+  )
+}
