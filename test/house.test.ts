@@ -46,6 +46,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9500,
   monitoring: 5000,
   openapi: 4400,
+  sync: 12_000,
   tokens: 7400,
   uploads: 15_100,
   webdav: 10_400

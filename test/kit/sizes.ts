@@ -46,6 +46,8 @@ const TABLE = {
   powerCuts: [6, 6, 40],
   propertyRuns: [3, 3, 30],
   recordedOperations: [80, 80, 240],
+  syncHistories: [5000, 5000, 1_000_000],
+  syncTurns: [2000, 2000, 200_000],
   twoFactorRaces: [2, 2, 6],
   unfinishedUploads: [100, 100, 1000],
   zipBucketBytes: [8 * MIB, 8 * MIB, 512 * MIB],
