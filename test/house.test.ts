@@ -24,14 +24,14 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 7600,
+  '.': 7800,
   accounts: 6900,
   backends: 2100,
   backup: 9100,
   blobs: 2000,
   'blobs/disk': 6100,
   'blobs/s3': 10_700,
-  commands: 11_300,
+  commands: 12_300,
   config: 1100,
   'data-folder': 2800,
   deployment: 600,
@@ -46,7 +46,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9500,
   monitoring: 5000,
   openapi: 4400,
-  sync: 12_000,
+  sync: 17_200,
   tokens: 7400,
   uploads: 15_100,
   webdav: 10_400

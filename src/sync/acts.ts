@@ -1,7 +1,7 @@
 import { Outdated, TMP, MARK, type DiskActs } from './disk-acts.ts'
 import { parentOf } from './names.ts'
 import { joined, type Act, type BaseRow, type LocalEntry, type MirrorEntry, type Trees } from './plan.ts'
-import type { Disk, Remote, State, StoredEntry, Target } from './ports.ts'
+import type { Disk, Remote, State, ServerEntry, RemoteTarget } from './ports.ts'
 import { insideOf, movedRows, movedTo, nameOf, rowOf } from './trees.ts'
 
 /** The trees of one pass, which its acts change. */
@@ -46,7 +46,7 @@ export async function carryOut (act: Act, context: ActContext): Promise<void> {
     return { ...known(row), path, stamp: sha256 === row?.sha256 ? stamp : '' }
   }
 
-  function moveRows (entry: LocalEntry, stored?: StoredEntry): void {
+  function moveRows (entry: LocalEntry, stored?: ServerEntry): void {
     const moved = movedRow(entry)
     state.commit({
       base: movedRows(trees.base, { from: key, to: moved, keyOf: trees.keyOf }),
@@ -174,7 +174,7 @@ export async function carryOut (act: Act, context: ActContext): Promise<void> {
     if (disk.stat(path)?.inode !== inode) throw new Outdated(path)
   }
 
-  function targetOf ({ kind, path, id }: MirrorEntry): Target {
+  function targetOf ({ kind, path, id }: MirrorEntry): RemoteTarget {
     return { kind, path: remotePath(path), id }
   }
 
@@ -190,6 +190,26 @@ export async function carryOut (act: Act, context: ActContext): Promise<void> {
   function placeOf (side: Map<string, { path: string, kind: string, id?: string }>, path: string): string {
     const folder = folderIn(side, trees.keyOf(parentOf(path)))
     return joined(folder.path, nameOf(path))
+  }
+}
+
+/** Writes what a move or a new folder would do into the trees, for a plan that is only shown. */
+export function pretendMove (act: Act, trees: PassTrees, base: Map<string, BaseRow>): void {
+  const { what, key, row, local, mirror, to = '' } = act
+  if (what === 'make here' && mirror !== undefined) {
+    const { path, sha256, size, hasIgnored } = mirror
+    const placed = { path, kind: 'folder', sha256, size, hasIgnored, inode: '', stamp: '', isSettled: true } as const
+    trees.local.set(key, placed)
+  }
+  if (what === 'make there' && local !== undefined) {
+    trees.mirror.set(key, { path: local.path, id: '', kind: 'folder', sha256: '', size: 0, hasIgnored: false })
+  }
+  if (!what.startsWith('move') || row === undefined || local === undefined || mirror === undefined) return
+  if (what === 'move here') moveTree(trees.local, local.path, to, trees)
+  if (what === 'move there') moveTree(trees.mirror, mirror.path, to, trees)
+  for (const [rowKey, moved] of movedRows(base, { from: key, to: { ...row, path: to }, keyOf: trees.keyOf })) {
+    if (moved === undefined) base.delete(rowKey)
+    else base.set(rowKey, moved)
   }
 }
 

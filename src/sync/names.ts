@@ -34,3 +34,13 @@ function cutToBytes (text: string, bytes: number): string {
   }
   return cut
 }
+
+/** What systems and programs leave in folders, and what is not whole yet. */
+const IGNORED_NAMES = ['.DS_Store', 'Thumbs.db', 'desktop.ini']
+const IGNORED_PATTERNS = [/^~\$/, /^\.~lock\..*#$/, /\.part$/, /\.crdownload$/, /^\.Trash-/]
+
+/** Whether a file or folder is in no tree. */
+export function isIgnored (path: string): boolean {
+  const name = lastOf(path)
+  return IGNORED_NAMES.includes(name) || IGNORED_PATTERNS.some(pattern => pattern.test(name))
+}

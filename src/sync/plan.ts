@@ -340,11 +340,11 @@ function pendingBytes ({ base, local, mirror }: Trees) {
   }
 }
 
-interface Limit { readonly allowedDeletions: number, readonly waits: Map<string, WaitReason> }
+interface DeletionLimit { readonly allowedDeletions: number, readonly waits: Map<string, WaitReason> }
 
 /** None of many deletions on a side is made: a disk that is not mounted and a script that went wrong look the same. */
 function limitDeletions (
-  { base }: Trees, acts: Act[], { waits, allowedDeletions }: Limit
+  { base }: Trees, acts: Act[], { waits, allowedDeletions }: DeletionLimit
 ): { acts: Act[], deletions: number } {
   const files = Array.from(base.values()).filter(({ kind }) => kind === 'file').length
   const isMany = (count: number) =>

@@ -32,7 +32,7 @@ export interface Disk {
 }
 
 /** A file or folder as the server describes it. */
-export interface StoredEntry {
+export interface ServerEntry {
   readonly id: string
   /** Null for the root of the account. */
   readonly parentId: string | null
@@ -45,16 +45,16 @@ export interface StoredEntry {
 }
 
 /** Why the server lists everything again. */
-export type ResetReason = 'first' | 'restored' | 'expired'
+export type ResyncReason = 'first' | 'restored' | 'expired'
 
-export interface ChangePage {
+export interface FeedPage {
   /** The id of each, and what it is now; undefined if it is gone. */
-  readonly changes: readonly (readonly [id: string, entry: StoredEntry | undefined])[]
+  readonly changes: readonly (readonly [id: string, entry: ServerEntry | undefined])[]
   readonly next: string
-  readonly reason: ResetReason | undefined
+  readonly reason: ResyncReason | undefined
 }
 
-export interface Upload {
+export interface SentFile {
   /** On the server. */
   readonly path: string
   readonly folderId: string
@@ -66,9 +66,9 @@ export interface Upload {
   readonly replaces: string | undefined
 }
 
-export interface Target { readonly kind: Kind, readonly path: string, readonly id: string }
+export interface RemoteTarget { readonly kind: Kind, readonly path: string, readonly id: string }
 
-export interface Download {
+export interface WantedFile {
   readonly sha256: string
   readonly size: number
   readonly modifiedAt: string | null
@@ -80,14 +80,15 @@ export interface Download {
 
 /** The server. Each call is one request, and rejects with a {@link RemoteError}. */
 export interface Remote {
-  changes (cursor: string | undefined): Promise<ChangePage>
-  list (kind: Kind, cursor: string | null): Promise<{ entries: readonly StoredEntry[], next: string | null }>
-  upload (upload: Upload): Promise<StoredEntry>
-  makeFolder (path: string, folderId: string): Promise<StoredEntry>
-  move (target: Target, to: string, folderId: string): Promise<StoredEntry>
+  changes (cursor: string | undefined): Promise<FeedPage>
+  list (kind: Kind, cursor: string | null): Promise<{ entries: readonly ServerEntry[], next: string | null }>
+  upload (upload: SentFile): Promise<ServerEntry>
+  /** Without the id of its folder, missing ones are made, too. */
+  makeFolder (path: string, folderId?: string): Promise<ServerEntry>
+  move (target: RemoteTarget, to: string, folderId: string): Promise<ServerEntry>
   /** `sha256`: of a file, its bytes. */
-  remove (target: Target, sha256: string): Promise<void>
-  download (target: Target, download: Download): Promise<void>
+  remove (target: RemoteTarget, sha256: string): Promise<void>
+  download (target: RemoteTarget, download: WantedFile): Promise<void>
 }
 
 /** A request that failed. */
@@ -117,7 +118,7 @@ export interface StateChange {
   /** What is emptied before the rest. */
   readonly clear?: readonly ('base' | 'mirror' | 'doing')[]
   readonly base?: Entries<BaseRow>
-  readonly mirror?: Entries<StoredEntry>
+  readonly mirror?: Entries<ServerEntry>
   readonly doing?: Entries<Doing>
   readonly cursor?: string
 }
@@ -127,7 +128,7 @@ export interface State {
   /** By key. */
   readonly base: ReadonlyMap<string, BaseRow>
   /** By id. */
-  readonly mirror: ReadonlyMap<string, StoredEntry>
+  readonly mirror: ReadonlyMap<string, ServerEntry>
   /** By key. */
   readonly doing: ReadonlyMap<string, Doing>
   readonly cursor: string | undefined

@@ -1,8 +1,8 @@
-import { carryOut, type PassTrees } from './acts.ts'
+import { carryOut, pretendMove, type PassTrees } from './acts.ts'
 import { createDiskActs, Outdated } from './disk-acts.ts'
 import { plan, type Act, type BaseRow, type Plan } from './plan.ts'
-import { RemoteError, type Disk, type Remote, type State, type StoredEntry } from './ports.ts'
-import { mirrorTree, movedRows, scan, type Rules, type Sightings } from './trees.ts'
+import { RemoteError, type Disk, type Remote, type State, type ServerEntry } from './ports.ts'
+import { mirrorTree, movedRows, scan, type NameRules, type Sightings } from './trees.ts'
 
 /** How many acts are under way at a time. */
 const CONCURRENCY = 4
@@ -17,7 +17,7 @@ const QUIET_PAUSE_MILLISECONDS = 2100
 const FIRST_PAUSE_MILLISECONDS = 1000
 const MAX_PAUSES = 5
 
-export interface SyncOptions extends Rules {
+export interface SyncOptions extends NameRules {
   readonly disk: Disk
   readonly remote: Remote
   readonly state: State
@@ -27,9 +27,10 @@ export interface SyncOptions extends Rules {
   readonly newName: () => string
   readonly today: () => string
   readonly sleep: (milliseconds: number) => Promise<void>
+  /** Whether only the plan is wanted. */
+  readonly isDryRun?: boolean
+  /** Called after each act, or for a dry run with each act of the plan. */
   readonly onAct?: (act: Act) => void
-  /** What a test may check before anything is done. */
-  readonly onPlan?: (plan: Plan, trees: PassTrees) => void
 }
 
 export interface RunResult {
@@ -49,7 +50,7 @@ interface PassResult {
   readonly isCut: boolean
 }
 
-/** The folder of the server is gone. */
+/** The folder of the server is gone, or has another id. */
 export class RootGone extends Error {}
 
 /** Requests ended without a useful answer again and again. */
@@ -80,7 +81,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
     failures = isCut && done === 0 ? failures + 1 : 0
     idle = done === 0 ? idle + 1 : 0
     const isLater = Array.from(waits.values()).some(reason => reason === 'changing' || reason === 'unknown')
-    if (!isCut && (idle > 1 || (isEmpty && !isLater))) {
+    if (!isCut && (idle > 1 || (isEmpty && !isLater) || options.isDryRun === true)) {
       return { waits: new Map<string, string>([...waits, ...reasons]), deletions, acts: total }
     }
     if (failures > MAX_PAUSES) throw new ServerLost('the server does not answer')
@@ -97,7 +98,9 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
     if (!isRead) return { done: 0, waits: new Map(), deletions: 0, isEmpty: false, isCut: true }
     state.commit({ clear: ['doing'], base: settledRows(state, treesOf(new Map())) })
     await diskActs.tidy(state, key => state.commit({ base: [[key, undefined]] }))
-    const trees = treesOf(await scan(disk, state, { ...options, sightings }))
+    const local = await scan(disk, state, { ...options, sightings })
+    const pretended = new Map(state.base)
+    const trees = options.isDryRun === true ? { ...treesOf(local), base: pretended } : treesOf(local)
     const context = { ...options, diskActs, trees }
     const isOver = () => isCut || disk.elapsed() - startedAt > PASS_MILLISECONDS
     let done = 0
@@ -105,10 +108,15 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
 
     for (;;) {
       const next = plan(trees, { refused, waiting, allowedDeletions: options.allowedDeletions ?? 0 })
-      options.onPlan?.(next, trees)
-      for (const group of groupsOf(next.acts)) await inParallel(group, make)
+      if (options.isDryRun === true) next.acts.forEach(pretend)
+      else for (const group of groupsOf(next.acts)) await inParallel(group, make)
       if (next.isMoves && !isOver()) continue
       return { done, waits: next.waits, deletions: next.deletions, isCut, isEmpty: next.acts.length === 0 }
+    }
+
+    function pretend (act: Act): void {
+      options.onAct?.(act)
+      pretendMove(act, trees, pretended)
     }
 
     async function make (act: Act): Promise<void> {
@@ -165,7 +173,7 @@ async function readServer (remote: Remote, state: State): Promise<void> {
       state.commit({ mirror: changes, cursor: next })
       if (changes.length === 0) return
     } else {
-      const entries: StoredEntry[] = []
+      const entries: ServerEntry[] = []
       for (const kind of ['folder', 'file'] as const) {
         for (let cursor: string | null | undefined; cursor !== null;) {
           const page = await remote.list(kind, cursor ?? null)

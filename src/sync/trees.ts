@@ -1,6 +1,6 @@
 import { lastOf } from './names.ts'
 import { isWithin, joined, type BaseRow, type LocalEntry, type MirrorEntry } from './plan.ts'
-import type { Disk, DiskEntry, State, StoredEntry } from './ports.ts'
+import type { Disk, DiskEntry, State, ServerEntry } from './ports.ts'
 
 /** The folder of what sync itself keeps: in no tree. */
 export const OWN_FOLDER = '.magicstore'
@@ -8,7 +8,7 @@ export const OWN_FOLDER = '.magicstore'
 /** How long a file or folder must be as it is: before that, another change could have the same times. */
 const QUIET_MILLISECONDS = 2000
 
-export interface Rules {
+export interface NameRules {
   /** What names are compared by: NFC, and where the file system folds case, without it. */
   readonly keyOf: (path: string) => string
   readonly isIgnored: (path: string, isFolder: boolean) => boolean
@@ -19,7 +19,7 @@ export type Sightings = Map<string, { stamp: string, at: number }>
 
 /** Reads the whole folder. */
 export async function scan (
-  disk: Disk, { base }: Pick<State, 'base'>, { keyOf, isIgnored, sightings }: Rules & { sightings: Sightings }
+  disk: Disk, { base }: Pick<State, 'base'>, { keyOf, isIgnored, sightings }: NameRules & { sightings: Sightings }
 ): Promise<Map<string, LocalEntry>> {
   const local = new Map<string, LocalEntry>()
   const known = new Map(Array.from(base.values(), ({ stamp, sha256 }) => [stamp, sha256]))
@@ -91,11 +91,11 @@ export async function scan (
 
 /** The tree of the server below the folder with this id, and the path of that folder; undefined if it is gone. */
 export function mirrorTree (
-  { mirror, base }: Pick<State, 'mirror' | 'base'>, rootId: string | null, { keyOf, isIgnored }: Rules
+  { mirror, base }: Pick<State, 'mirror' | 'base'>, rootId: string | null, { keyOf, isIgnored }: NameRules
 ): { tree: Map<string, MirrorEntry>, rootPath: string } | undefined {
   const root = rootId === null ? undefined : mirror.get(rootId)
   if (rootId !== null && root === undefined) return undefined
-  const children = new Map<string | null, StoredEntry[]>()
+  const children = new Map<string | null, ServerEntry[]>()
   for (const entry of mirror.values()) {
     const siblings = children.get(entry.parentId)
     if (siblings === undefined) children.set(entry.parentId, [entry])
@@ -106,14 +106,14 @@ export function mirrorTree (
   return { tree, rootPath: pathOf(root) }
 
   function addFolder (
-    path: string, { id, sha256, size }: Pick<StoredEntry, 'id' | 'sha256' | 'size'>, parentId: string | null
+    path: string, { id, sha256, size }: Pick<ServerEntry, 'id' | 'sha256' | 'size'>, parentId: string | null
   ): void {
     const inside = children.get(parentId) ?? []
     const carried = inside.filter(({ name, kind }) =>
       !isIgnored(joined(path, name), kind === 'folder') && joined(path, name) !== OWN_FOLDER)
     const hasIgnored = carried.length < inside.length
     tree.set(keyOf(path), { path, id, kind: 'folder', sha256, size, hasIgnored })
-    const isInBase = (entry: StoredEntry) => base.get(keyOf(joined(path, entry.name)))?.id === entry.id
+    const isInBase = (entry: ServerEntry) => base.get(keyOf(joined(path, entry.name)))?.id === entry.id
     for (const entry of carried.sort((a, b) => Number(isInBase(b)) - Number(isInBase(a)))) {
       const place = joined(path, entry.name)
       if (tree.has(keyOf(place))) continue
@@ -122,19 +122,19 @@ export function mirrorTree (
     }
   }
 
-  function pathOf (entry: StoredEntry | undefined): string {
+  function pathOf (entry: ServerEntry | undefined): string {
     if (entry === undefined) return ''
     return joined(pathOf(entry.parentId === null ? undefined : mirror.get(entry.parentId)), entry.name)
   }
 }
 
-function contentOf ({ id, kind, sha256, size }: StoredEntry) {
+function contentOf ({ id, kind, sha256, size }: ServerEntry) {
   return { id, kind, sha256, size }
 }
 
 /** What the base has once a local file or folder and one of the server are the same. */
 export function rowOf (
-  local: Pick<LocalEntry, 'path' | 'inode' | 'stamp'>, stored: Pick<StoredEntry, 'id' | 'kind' | 'sha256'>
+  local: Pick<LocalEntry, 'path' | 'inode' | 'stamp'>, stored: Pick<ServerEntry, 'id' | 'kind' | 'sha256'>
 ): BaseRow {
   const { path, inode, stamp } = local
   const { id, kind, sha256 } = stored
@@ -165,7 +165,7 @@ export function insideOf<T extends { kind: string }> (tree: ReadonlyMap<string, 
 
 /** The changes of the base when the row at a key, and all below it, get another path. */
 export function movedRows (
-  base: ReadonlyMap<string, BaseRow>, { from, to, keyOf }: Pick<Rules, 'keyOf'> & { from: string, to: BaseRow }
+  base: ReadonlyMap<string, BaseRow>, { from, to, keyOf }: Pick<NameRules, 'keyOf'> & { from: string, to: BaseRow }
 ): [string, BaseRow | undefined][] {
   const rows = insideOf(base, from)
   const folder = base.get(from)?.path ?? ''

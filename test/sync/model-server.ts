@@ -1,8 +1,8 @@
-import { RemoteError, type ChangePage, type StoredEntry } from '#src/sync/ports.ts'
+import { RemoteError, type FeedPage, type ServerEntry } from '#src/sync/ports.ts'
 import type { Kind } from '#src/sync/plan.ts'
 import { sizeOf } from './model-disk.ts'
 
-interface ModelEntry extends StoredEntry { readonly sequence: number }
+interface ModelEntry extends ServerEntry { readonly sequence: number }
 
 interface ServerState {
   entries: Map<string, ModelEntry>
@@ -41,7 +41,7 @@ export function createModelServer () {
     return childrenOf(parentId).find(({ name }) => name === lastOf(path))
   }
 
-  function pathOf ({ parentId, name }: StoredEntry): string {
+  function pathOf ({ parentId, name }: ServerEntry): string {
     const parent = parentId === null ? undefined : state.entries.get(parentId)
     return parent === undefined ? name : `${pathOf(parent)}/${name}`
   }
@@ -139,7 +139,7 @@ export function createModelServer () {
     bytes: (target: { path: string, kind: Kind }, sha256: string) =>
       get(target).sha256 === sha256 ? sha256 : fail(412, 'other bytes'),
 
-    changes (cursor: string | undefined): ChangePage {
+    changes (cursor: string | undefined): FeedPage {
       const [of, at] = (cursor ?? '').split(':').map(Number)
       const head = `${epoch}:${state.log.length}`
       if (cursor === undefined) return { changes: [], next: head, reason: 'first' }

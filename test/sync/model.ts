@@ -1,4 +1,4 @@
-import { RemoteError, type Doing, type Remote, type State, type StateChange, type StoredEntry } from '#src/sync/ports.ts'
+import { RemoteError, type Doing, type Remote, type State, type StateChange, type ServerEntry } from '#src/sync/ports.ts'
 import type { BaseRow } from '#src/sync/plan.ts'
 import { synchronize, type RunResult } from '#src/sync/sync.ts'
 import { createRandom, type Random } from '../kit/random.ts'
@@ -11,7 +11,7 @@ class Killed extends Error {}
 /** A state in memory that is lost, or older, when the test says so. */
 export function createModelState (step: () => void) {
   const base = new Map<string, BaseRow>()
-  const mirror = new Map<string, StoredEntry>()
+  const mirror = new Map<string, ServerEntry>()
   const doing = new Map<string, Doing>()
   const maps = { base, mirror, doing }
   const snapshots: (typeof maps & { cursor: string | undefined })[] = []
@@ -414,6 +414,6 @@ export function textOf (tree: ReadonlyMap<string, string>): string {
   return Array.from(tree, ([path, content]) => `${path}=${content}`).sort().join(' ')
 }
 
-function listOf (entries: ReadonlyMap<string, StoredEntry>): string {
+function listOf (entries: ReadonlyMap<string, ServerEntry>): string {
   return Array.from(entries.values(), ({ id, parentId, name, sha256 }) => `${id} ${parentId} ${name} ${sha256}`).sort().join()
 }
