@@ -31,7 +31,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   blobs: 2000,
   'blobs/disk': 6100,
   'blobs/s3': 10_700,
-  commands: 12_300,
+  commands: 12_600,
   config: 1100,
   'data-folder': 2800,
   deployment: 600,
@@ -46,7 +46,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9500,
   monitoring: 5000,
   openapi: 4400,
-  sync: 17_200,
+  sync: 18_100,
   tokens: 7400,
   uploads: 15_100,
   webdav: 10_400

@@ -7,6 +7,7 @@ import type { Act } from '../sync/plan.ts'
 import { RemoteError } from '../sync/ports.ts'
 import { StateBusy } from '../sync/state.ts'
 import { RootGone, ServerLost, synchronize, type RunResult } from '../sync/sync.ts'
+import { Watch } from '../sync/watch.ts'
 import { FLAG, print, readArguments, UsageError, VALUE } from './command.ts'
 import { readPassword } from './terminal.ts'
 
@@ -16,6 +17,7 @@ magicstore sync FOLDER URL[/FOLDER]: make a folder of this computer and the stor
   sync FOLDER URL[/FOLDER]   the first time
   sync FOLDER                after that
 
+  --watch                go on: follow the changes of both sides, until the command is stopped
   --dry-run              show what would be done
   --allow-deletions N    delete up to N files on a side. Otherwise no file is deleted on a side on which more than 10
                          files, and more than a quarter of all, would be
@@ -42,20 +44,36 @@ interface Output { readonly json: boolean, readonly isDryRun: boolean }
 
 export async function run (args: string[]): Promise<void> {
   const { values, positionals: [folder, address, ...rest] } = readArguments(args, {
-    'dry-run': FLAG, 'allow-deletions': VALUE
+    'dry-run': FLAG, watch: FLAG, 'allow-deletions': VALUE
   })
   if (folder === undefined || rest.length > 0) throw new UsageError('sync needs a folder; see magicstore sync --help')
   const allowed = values['allow-deletions'] ?? '0'
   if (!/^\d{1,9}$/.test(allowed)) throw new UsageError('--allow-deletions takes a number')
+  if (values.watch && values['dry-run']) throw new UsageError('--dry-run and --watch exclude each other')
   const { token, stateFolder } = readSyncSettings()
   const output = { json: values.json, isDryRun: values['dry-run'] }
   const askToken = async () => (await readPassword('Token: ')).trim()
   const opened = await openFolder({ folder: resolve(folder), address, stateFolder, token, askToken }).catch(explain)
+  const watch = new Watch(resolve(folder))
+  const once = async () => synchronizeOnce(opened, { ...output, allowedDeletions: Number(allowed) })
   try {
-    report(await synchronizeOnce(opened, { ...output, allowedDeletions: Number(allowed) }).catch(explain), output)
+    if (!values.watch) return report(await once().catch(explain), output)
+    for (;;) {
+      const result = await once().catch(waitForServer)
+      if (result !== undefined && (result.acts > 0 || result.waits.size > 0)) report(result, output)
+      await watch.wait(opened.state, opened.remote)
+    }
   } finally {
+    watch.close()
     opened.close()
   }
+}
+
+/** Without a server, the next pass tries again. @throws all other failures. */
+function waitForServer (error: unknown): undefined {
+  const isLost = error instanceof ServerLost || (error instanceof RemoteError && error.status === undefined)
+  if (!isLost) explain(error)
+  console.error(`magicstore: the server can't be reached: ${(error as Error).message}`)
 }
 
 interface RunOptions extends Output { readonly allowedDeletions: number }

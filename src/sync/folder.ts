@@ -14,7 +14,7 @@ export class Stopped extends Error {}
 /** The credential is missing, wrong, or lacks a scope. */
 export class CredentialRefused extends Error {}
 
-/** The address is needed, or is not the one of before. */
+/** The address is needed, or there is no server. */
 export class AddressWrong extends Error {}
 
 const NEEDED = 'the folder is new: add the address of the server'
@@ -93,17 +93,16 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
     const address = options.address?.replace(/\/+$/, '')
     if (before === undefined && address === undefined) throw new AddressWrong(NEEDED)
     const token = options.token ?? before?.token ?? await options.askToken()
-    const full = before && addressOf(before.url, before.rootPath)
-    if (address !== undefined && before !== undefined && address !== full && !address.startsWith(before.url)) {
-      throw new AddressWrong(`${folder} is synchronized with ${full}`)
-    }
-    const { remote, url, path, account } = before === undefined
+    const isNew = before === undefined || (address !== undefined && address !== addressOf(before.url, before.rootPath))
+    const { remote, url, path, account } = isNew
       ? await findServer(String(address), token)
       : await askServer(before.url, before.rootPath, token)
     if (before !== undefined && before.account !== account.id) {
       throw new Stopped(`the credential is of another account (${account.username}) than that of ${folder}`)
     }
-    const rootId = before === undefined ? await rootOf(remote, path) : before.rootId
+    const rootId = isNew ? await rootOf(remote, path) : before.rootId
+    // Nothing is agreed with another folder, nor with another server, which has other ids.
+    if (before !== undefined && rootId !== before.rootId) state.commit({ clear: ['base', 'doing'] })
     state.configure({ url, account: account.id, rootId, rootPath: path, folder, inode, token })
     writeFileSync(known, readMark(), { mode: 0o600 })
     const folds = existsSync(join(folder, OWN_FOLDER, 'ID'))

@@ -220,6 +220,7 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
   const acts: Act[] = []
   const waits = new Map<string, WaitReason>()
   const pending = pendingBytes(trees)
+  const suspects = suspectedMoves(trees)
   const inLocal = new Map<string, number>()
   const inMirror = new Map<string, number>()
   for (const [key, { hasIgnored, isSettled, kind }] of local) {
@@ -242,6 +243,7 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
     const [row, here, there] = [base.get(key), local.get(key), mirror.get(key)]
     const nothing = there === undefined ? EMPTY : WAITS
     if (isBelowAny(waiting, key)) return wait('refused', [WAITS, nothing])
+    if (isBelowAny(suspects, key)) return wait('changing', [WAITS, nothing])
     if (here === undefined && !isAbsent(local, key)) return wait('unknown', [WAITS, nothing])
     if (here?.kind === 'file' && here.sha256 === undefined) return wait('changing', [WAITS, nothing])
     if (here?.kind === 'other') return wait('not carried', [ONLY_IGNORED, there === undefined ? EMPTY : STAYS])
@@ -319,6 +321,14 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
       if (isFree) return { ...act, to }
     }
   }
+}
+
+/** New paths of what may have been moved there just now: whether its former path is absent is not known yet. */
+function suspectedMoves ({ base, local }: Trees): Set<string> {
+  const isUnknown = (key: string) => !local.has(key) && !isAbsent(local, key)
+  const unknown = new Map(Array.from(base).filter(([key]) => isUnknown(key)).map(([, row]) => [row.inode, row.kind]))
+  const suspects = Array.from(local).filter(([key, { inode, kind }]) => !base.has(key) && unknown.get(inode) === kind)
+  return new Set(suspects.map(([key]) => key))
 }
 
 /** Whether bytes are on a side under a name that is not agreed; of a file that is not hashed only its size is known. */

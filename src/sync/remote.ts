@@ -14,6 +14,9 @@ const IDLE_MILLISECONDS = 60_000
 
 const PAGE = '1000'
 
+/** Less than the idle time of connections, here and of proxies. */
+const WAIT_SECONDS = 50
+
 /** A file or folder as the API describes it. */
 interface ApiEntry {
   readonly id: string
@@ -40,8 +43,8 @@ export interface HttpRemote extends Remote {
   account (): Promise<{ id: number, username: string }>
   /** The folder with this path; undefined if there is none. */
   findFolder (path: string): Promise<ServerEntry | undefined>
-  /** Resolves when something changed after the cursor, or after a minute. */
-  wait (cursor: string, signal: AbortSignal): Promise<void>
+  /** Whether something has changed after the cursor, as soon as it has, or after a minute without a change. */
+  wait (cursor: string, signal: AbortSignal): Promise<boolean>
   close (): void
 }
 
@@ -120,7 +123,9 @@ export function createHttpRemote ({ url, token, folder }: { url: string, token: 
     },
 
     async wait (cursor, signal) {
-      await ask('GET', '/api/changes', { query: { cursor, limit: '1', wait: '50' }, signal })
+      const query = { cursor, limit: '1', wait: String(WAIT_SECONDS) }
+      const page = await ask<{ changes: unknown[], reset: boolean }>('GET', '/api/changes', { query, signal })
+      return page.reset || page.changes.length > 0
     },
 
     async list (kind, cursor) {

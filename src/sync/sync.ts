@@ -48,6 +48,8 @@ interface PassResult {
   readonly isEmpty: boolean
   /** Whether a request ended without a useful answer. */
   readonly isCut: boolean
+  /** The acts of a dry run. */
+  readonly pretended: readonly Act[]
 }
 
 /** The folder of the server is gone, or has another id. */
@@ -76,12 +78,13 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
   let failures = 0
 
   for (;;) {
-    const { done, waits, deletions, isEmpty, isCut } = await pass()
+    const { done, waits, deletions, isEmpty, isCut, pretended } = await pass()
     total += done
     failures = isCut && done === 0 ? failures + 1 : 0
     idle = done === 0 ? idle + 1 : 0
     const isLater = Array.from(waits.values()).some(reason => reason === 'changing' || reason === 'unknown')
-    if (!isCut && (idle > 1 || (isEmpty && !isLater) || options.isDryRun === true)) {
+    if (!isCut && (idle > 1 || ((isEmpty || options.isDryRun === true) && !isLater))) {
+      for (const act of pretended) options.onAct?.(act)
       return { waits: new Map<string, string>([...waits, ...reasons]), deletions, acts: total }
     }
     if (failures > MAX_PAUSES) throw new ServerLost('the server does not answer')
@@ -95,12 +98,13 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
       if (isCutError(error)) return false
       throw error
     })
-    if (!isRead) return { done: 0, waits: new Map(), deletions: 0, isEmpty: false, isCut: true }
+    if (!isRead) return { done: 0, waits: new Map(), deletions: 0, isEmpty: false, isCut: true, pretended: [] }
     state.commit({ clear: ['doing'], base: settledRows(state, treesOf(new Map())) })
     await diskActs.tidy(state, key => state.commit({ base: [[key, undefined]] }))
     const local = await scan(disk, state, { ...options, sightings })
-    const pretended = new Map(state.base)
-    const trees = options.isDryRun === true ? { ...treesOf(local), base: pretended } : treesOf(local)
+    const pretended: Act[] = []
+    const copy = new Map(state.base)
+    const trees = options.isDryRun === true ? { ...treesOf(local), base: copy } : treesOf(local)
     const context = { ...options, diskActs, trees }
     const isOver = () => isCut || disk.elapsed() - startedAt > PASS_MILLISECONDS
     let done = 0
@@ -111,12 +115,12 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
       if (options.isDryRun === true) next.acts.forEach(pretend)
       else for (const group of groupsOf(next.acts)) await inParallel(group, make)
       if (next.isMoves && !isOver()) continue
-      return { done, waits: next.waits, deletions: next.deletions, isCut, isEmpty: next.acts.length === 0 }
+      return { done, waits: next.waits, deletions: next.deletions, isCut, isEmpty: next.acts.length === 0, pretended }
     }
 
     function pretend (act: Act): void {
-      options.onAct?.(act)
-      pretendMove(act, trees, pretended)
+      pretended.push(act)
+      pretendMove(act, trees, copy)
     }
 
     async function make (act: Act): Promise<void> {

@@ -47,6 +47,7 @@ const TABLE = {
   propertyRuns: [3, 3, 30],
   recordedOperations: [80, 80, 240],
   syncHistories: [5000, 5000, 1_000_000],
+  syncKills: [6, 6, 1000],
   syncTurns: [2000, 2000, 200_000],
   twoFactorRaces: [2, 2, 6],
   unfinishedUploads: [100, 100, 1000],
