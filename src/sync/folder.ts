@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MARK } from './disk-acts.ts'
+import { KEPT, MARK } from './disk-acts.ts'
 import { openFolderDisk } from './folder-disk.ts'
 import { createHttpRemote, type HttpRemote } from './remote.ts'
 import { RemoteError, type Disk } from './ports.ts'
@@ -16,6 +16,10 @@ export class CredentialRefused extends Error {}
 
 /** The address is needed, or there is no server. */
 export class AddressWrong extends Error {}
+
+/** How long what was replaced or deleted is kept here, unless the disk is nearly full. */
+const KEPT_DAYS = 30
+const FREE_SHARE = 0.05
 
 const NEEDED = 'the folder is new: add the address of the server'
 
@@ -61,6 +65,7 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
   }
   mkdirSync(folder, { recursive: true })
   const disk = openFolderDisk(folder)
+  removeOldest(join(folder, KEPT))
   const inode = String(disk.stat('')?.inode)
   let state = openState(stateFileOf(readMark()))
   const { settings } = state
@@ -150,6 +155,16 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
       const { status } = error as RemoteError
       throw status === 401 || status === 403 ? new CredentialRefused((error as Error).message) : error
     }
+  }
+}
+
+/** Removes what has been in `kept` for long, and the oldest while there is little space. */
+function removeOldest (kept: string): void {
+  const limit = new Date(Date.now() - KEPT_DAYS * 24 * 3600_000).toISOString().slice(0, 10)
+  for (const day of readdirSync(kept).sort()) {
+    const { bavail, blocks } = statfsSync(kept)
+    if (day >= limit && bavail >= blocks * FREE_SHARE) return
+    rmSync(join(kept, day), { recursive: true })
   }
 }
 
