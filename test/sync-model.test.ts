@@ -7,16 +7,20 @@ import { World, type ModelComputer } from './sync/model.ts'
 const LENGTH = 20
 const TURNS = 5
 
-function createWorld (name: string, seed?: number): World & { A: ModelComputer, B: ModelComputer } {
+function createWorld (
+  name: string, seed?: number, { folds = false } = {}
+): World & { A: ModelComputer, B: ModelComputer } {
   const world = new World(name, seed)
   const [A, B] = [world.addComputer('A'), world.addComputer('B')]
-  world.addComputer('C')
+  world.addComputer('C', { folds })
   return Object.assign(world, { A, B })
 }
 
-async function passAll (t: Test, count: number, live: (world: World) => Promise<string[]>): Promise<void> {
+async function passAll (
+  t: Test, count: number, live: (world: World) => Promise<string[]>, create = createWorld
+): Promise<void> {
   for (let n = 0; n < count; n++) {
-    const world = createWorld(`history ${n}`, SEED)
+    const world = create(`history ${n}`, SEED)
     const faults = await live(world).catch((error: Error) => [String(error.stack)])
     if (faults.length === 0) continue
     t.fail(`history ${n} of seed ${SEED}: ${faults.join('; ')}`, { log: world.log })
@@ -37,6 +41,14 @@ test('of one person at a time, all get just the tree that the person left', asyn
 })
 
 type Story = ReturnType<typeof createWorld>
+
+test('where a computer folds case, the others are equal, and it has one of the names that are alike there', async t => {
+  await passAll(t, sizes.syncTurns, async world => {
+    world.names = ['a', 'b', 'c', 'A', 'B']
+    await world.live(LENGTH)
+    return world.settle()
+  }, (name, seed) => createWorld(name, seed, { folds: true }))
+})
 
 interface History {
   /** What all have. */

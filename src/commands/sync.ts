@@ -5,7 +5,7 @@ import { AddressWrong, CredentialRefused, openFolder, Stopped, type SyncFolder }
 import { isIgnored } from '../sync/names.ts'
 import type { Act } from '../sync/plan.ts'
 import { RemoteError } from '../sync/ports.ts'
-import { StateBusy } from '../sync/state.ts'
+import { StateBusy, StateLost } from '../sync/state.ts'
 import { RootGone, ServerLost, synchronize, type RunResult } from '../sync/sync.ts'
 import { Watch } from '../sync/watch.ts'
 import { FLAG, print, readArguments, UsageError, VALUE } from './command.ts'
@@ -128,7 +128,8 @@ function showAct ({ what, local, mirror, row, to }: Act, output: Output): void {
     () => `${words}: ${path}${to === undefined ? '' : ` to ${to}`}`)
 }
 
-function report ({ waits, deletions, acts }: RunResult, output: Output): void {
+function report ({ waits, left, deletions, acts }: RunResult, output: Output): void {
+  for (const path of left) print(output, { left: path }, () => `left alone: ${path}`)
   for (const [path, reason] of waits) print(output, { waits: path, reason }, () => `waits: ${path} (${reason})`)
   print(output, { acts, waiting: waits.size, deletions }, () => waits.size === 0 ? 'equal' : `${waits.size} wait`)
   if (deletions > 0) {
@@ -149,6 +150,6 @@ function explain (error: unknown): never {
   if (error instanceof RemoteError || error instanceof ServerLost) {
     throw new SyncError(1, `the server can't be reached: ${message}`, error)
   }
-  if (error instanceof StateBusy) throw new SyncError(1, message, error)
+  if (error instanceof StateBusy || error instanceof StateLost) throw new SyncError(1, message, error)
   throw error
 }

@@ -10,6 +10,8 @@ export interface PassTrees extends Trees {
   readonly mirror: Map<string, MirrorEntry>
   /** The path of the folder on the server. */
   readonly rootPath: string
+  /** Paths of the server that are left alone. */
+  readonly left: readonly string[]
 }
 
 export interface ActContext {

@@ -1,3 +1,5 @@
+import { platform } from 'node:os'
+
 /** The longest name of a file or folder on the server and on usual file systems. */
 const MAX_NAME_BYTES = 255
 
@@ -33,6 +35,15 @@ function cutToBytes (text: string, bytes: number): string {
     cut += character
   }
   return cut
+}
+
+/** Names that mean something else on Windows, and what they may not have there. */
+const WINDOWS_NAMES = /[<>:"|?*]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i
+
+/** Whether this computer can have the name. A server that is not what it seems must not name a path outside. */
+export function isPossible (name: string, system: string = platform()): boolean {
+  if (name === '' || name === '.' || name === '..' || /[/\\\0]/.test(name)) return false
+  return system !== 'win32' || !WINDOWS_NAMES.test(name)
 }
 
 /** What systems and programs leave in folders, and what is not whole yet. */

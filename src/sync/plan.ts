@@ -103,7 +103,7 @@ export interface Act {
 type Moved = Omit<Act, 'what' | 'local' | 'mirror'> & { readonly local: LocalEntry, readonly mirror: MirrorEntry }
 
 /** Why nothing is done about a path. */
-export type WaitReason = 'changing' | 'unknown' | 'refused' | 'not carried' | 'bytes elsewhere' | 'many deletions'
+export type WaitReason = 'changing' | 'unknown' | 'refused' | 'bytes elsewhere' | 'many deletions'
 
 export interface Plan {
   /** In order. */
@@ -246,7 +246,7 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
     if (isBelowAny(suspects, key)) return wait('changing', [WAITS, nothing])
     if (here === undefined && !isAbsent(local, key)) return wait('unknown', [WAITS, nothing])
     if (here?.kind === 'file' && here.sha256 === undefined) return wait('changing', [WAITS, nothing])
-    if (here?.kind === 'other') return wait('not carried', [ONLY_IGNORED, there === undefined ? EMPTY : STAYS])
+    if (here?.kind === 'other') return [ONLY_IGNORED, there === undefined ? EMPTY : STAYS]
     const [isAsBase, isMirrorAsBase] = [isSame(row, here), isSame(row, there)]
 
     if (here === undefined && there === undefined) return act('forget', [EMPTY, EMPTY])

@@ -23,18 +23,24 @@ export interface OpenState extends State {
   close (): void
 }
 
+/** How long to wait for a run that ends just now. */
+const LOCK_MILLISECONDS = 500
+
 /** Each table has its keys, and JSON: it is read whole, and only by this process. */
 const TABLES = ['base', 'mirror', 'doing', 'about'] as const
 
 /** Another process has the state open. */
 export class StateBusy extends Error {}
 
+/** The state can't be written. What is in memory may be ahead of it, so the run must end. */
+export class StateLost extends Error {}
+
 /**
  * Opens the state of a folder, or makes it. After a power cut it may be older than the folder, never newer: what is not
  * in it is found again. @throws {StateBusy}.
  */
 export function openState (file: string): OpenState {
-  const db = new Database(file)
+  const db = new Database(file, { timeout: LOCK_MILLISECONDS })
   try {
     // Held from the first statement on: one process has the folder.
     db.pragma('locking_mode = EXCLUSIVE')
@@ -94,8 +100,13 @@ export function openState (file: string): OpenState {
     mirror: mirror.map,
     doing: doing.map,
     get cursor () { return about.map.get('cursor') as string | undefined },
-    // A failed transaction ends the process: what is in memory would be ahead.
-    commit: change => write.immediate(change),
+    commit (change) {
+      try {
+        write.immediate(change)
+      } catch (error) {
+        throw new StateLost(`the state can't be written: ${(error as Error).message}`, { cause: error })
+      }
+    },
     get settings () { return about.map.get('settings') as FolderSettings | undefined },
     configure: settings => about.change([['settings', settings]]),
     close () {

@@ -34,7 +34,10 @@ export interface SyncOptions extends NameRules {
 }
 
 export interface RunResult {
+  /** Why what is not equal waits. */
   readonly waits: ReadonlyMap<string, string>
+  /** Paths that are left alone: links and the like, and names that are alike here or that this computer can't have. */
+  readonly left: readonly string[]
   /** How many files would be deleted on a side, if that is too many. */
   readonly deletions: number
   readonly acts: number
@@ -44,12 +47,17 @@ interface PassResult {
   /** How many acts were made. */
   readonly done: number
   readonly waits: Plan['waits']
+  readonly left: readonly string[]
   readonly deletions: number
   readonly isEmpty: boolean
   /** Whether a request ended without a useful answer. */
   readonly isCut: boolean
   /** The acts of a dry run. */
   readonly pretended: readonly Act[]
+}
+
+const NOTHING_DONE: PassResult = {
+  done: 0, waits: new Map(), left: [], deletions: 0, isEmpty: false, isCut: true, pretended: []
 }
 
 /** The folder of the server is gone, or has another id. */
@@ -78,14 +86,14 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
   let failures = 0
 
   for (;;) {
-    const { done, waits, deletions, isEmpty, isCut, pretended } = await pass()
+    const { done, waits, left, deletions, isEmpty, isCut, pretended } = await pass()
     total += done
     failures = isCut && done === 0 ? failures + 1 : 0
     idle = done === 0 ? idle + 1 : 0
     const isLater = Array.from(waits.values()).some(reason => reason === 'changing' || reason === 'unknown')
     if (!isCut && (idle > 1 || ((isEmpty || options.isDryRun === true) && !isLater))) {
       for (const act of pretended) options.onAct?.(act)
-      return { waits: new Map<string, string>([...waits, ...reasons]), deletions, acts: total }
+      return { waits: new Map<string, string>([...waits, ...reasons]), left, deletions, acts: total }
     }
     if (failures > MAX_PAUSES) throw new ServerLost('the server does not answer')
     if (isCut) await sleep(FIRST_PAUSE_MILLISECONDS * 2 ** failures)
@@ -98,10 +106,10 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
       if (isCutError(error)) return false
       throw error
     })
-    if (!isRead) return { done: 0, waits: new Map(), deletions: 0, isEmpty: false, isCut: true, pretended: [] }
+    if (!isRead) return NOTHING_DONE
     state.commit({ clear: ['doing'], base: settledRows(state, treesOf(new Map())) })
     await diskActs.tidy(state, key => state.commit({ base: [[key, undefined]] }))
-    const local = await scan(disk, state, { ...options, sightings })
+    const { local, left } = await scan(disk, state, { ...options, sightings })
     const pretended: Act[] = []
     const copy = new Map(state.base)
     const trees = options.isDryRun === true ? { ...treesOf(local), base: copy } : treesOf(local)
@@ -115,7 +123,10 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
       if (options.isDryRun === true) next.acts.forEach(pretend)
       else for (const group of groupsOf(next.acts)) await inParallel(group, make)
       if (next.isMoves && !isOver()) continue
-      return { done, waits: next.waits, deletions: next.deletions, isCut, isEmpty: next.acts.length === 0, pretended }
+      const others = Array.from(local.values()).filter(({ kind }) => kind === 'other').map(({ path }) => path)
+      const { waits, deletions, acts } = next
+      const alone = [...left, ...others, ...trees.left]
+      return { done, waits, left: alone, deletions, isCut, isEmpty: acts.length === 0, pretended }
     }
 
     function pretend (act: Act): void {
@@ -158,7 +169,8 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
   function treesOf (local: PassTrees['local']): PassTrees {
     const found = mirrorTree(state, options.rootId, options)
     if (found === undefined) throw new RootGone('the folder of the server is gone')
-    return { base: state.base, local, mirror: found.tree, rootPath: found.rootPath, keyOf: options.keyOf }
+    const { tree: mirror, rootPath, left } = found
+    return { base: state.base, local, mirror, rootPath, left, keyOf: options.keyOf }
   }
 }
 

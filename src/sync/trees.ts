@@ -1,4 +1,4 @@
-import { lastOf } from './names.ts'
+import { isPossible, lastOf } from './names.ts'
 import { isWithin, joined, type BaseRow, type LocalEntry, type MirrorEntry } from './plan.ts'
 import type { Disk, DiskEntry, State, ServerEntry } from './ports.ts'
 
@@ -17,11 +17,12 @@ export interface NameRules {
 /** When a path was first seen with a stamp, for what has a time in the future. */
 export type Sightings = Map<string, { stamp: string, at: number }>
 
-/** Reads the whole folder. */
+/** Reads the whole folder. `left` are paths that are left alone, because another one is alike. */
 export async function scan (
   disk: Disk, { base }: Pick<State, 'base'>, { keyOf, isIgnored, sightings }: NameRules & { sightings: Sightings }
-): Promise<Map<string, LocalEntry>> {
+): Promise<{ local: Map<string, LocalEntry>, left: string[] }> {
   const local = new Map<string, LocalEntry>()
+  const left: string[] = []
   const known = new Map(Array.from(base.values(), ({ stamp, sha256 }) => [stamp, sha256]))
   const startedAt = disk.now()
   const root = disk.stat('')
@@ -34,7 +35,7 @@ export async function scan (
   for (const [key, entry] of local) {
     if (entry.kind === 'folder' && entry.isSettled) local.set(key, { ...entry, isSettled: isSettled(entry) })
   }
-  return local
+  return { local, left }
 
   function walk (path: string, { inode }: DiskEntry): void {
     const names = disk.list(path)
@@ -56,7 +57,8 @@ export async function scan (
     const age = ({ path, entry }: T) => base.get(keyOf(path))?.path === path ? -1 : Number(entry?.changedAt)
     for (const item of items.sort((a, b) => age(a) - age(b))) {
       const key = keyOf(item.path)
-      if (!places.has(key)) places.set(key, item)
+      if (places.has(key)) left.push(item.path)
+      else places.set(key, item)
     }
     return Array.from(places.values())
   }
@@ -89,10 +91,13 @@ export async function scan (
   }
 }
 
-/** The tree of the server below the folder with this id, and the path of that folder; undefined if it is gone. */
+/**
+ * The tree of the server below the folder with this id, and the path of that folder; undefined if it is gone. `left`
+ * are paths that this computer can't have, or that are alike here.
+ */
 export function mirrorTree (
   { mirror, base }: Pick<State, 'mirror' | 'base'>, rootId: string | null, { keyOf, isIgnored }: NameRules
-): { tree: Map<string, MirrorEntry>, rootPath: string } | undefined {
+): { tree: Map<string, MirrorEntry>, rootPath: string, left: string[] } | undefined {
   const root = rootId === null ? undefined : mirror.get(rootId)
   if (rootId !== null && root === undefined) return undefined
   const children = new Map<string | null, ServerEntry[]>()
@@ -102,8 +107,9 @@ export function mirrorTree (
     else siblings.push(entry)
   }
   const tree = new Map<string, MirrorEntry>()
+  const left: string[] = []
   addFolder('', { id: rootId ?? 'root', sha256: '', size: 0 }, rootId)
-  return { tree, rootPath: pathOf(root) }
+  return { tree, rootPath: pathOf(root), left }
 
   function addFolder (
     path: string, { id, sha256, size }: Pick<ServerEntry, 'id' | 'sha256' | 'size'>, parentId: string | null
@@ -116,8 +122,9 @@ export function mirrorTree (
     const isInBase = (entry: ServerEntry) => base.get(keyOf(joined(path, entry.name)))?.id === entry.id
     for (const entry of carried.sort((a, b) => Number(isInBase(b)) - Number(isInBase(a)))) {
       const place = joined(path, entry.name)
-      if (tree.has(keyOf(place))) continue
-      if (entry.kind === 'folder') addFolder(place, entry, entry.id)
+      const isLeft = tree.has(keyOf(place)) || !isPossible(entry.name)
+      if (isLeft) left.push(place)
+      else if (entry.kind === 'folder') addFolder(place, entry, entry.id)
       else tree.set(keyOf(place), { path: place, ...contentOf(entry), hasIgnored: false })
     }
   }

@@ -6,8 +6,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { driveOf } from '../kit/drive.ts'
 import { createRandom } from '../kit/random.ts'
-import { runBin, sharedServer, spawnBin, spawnServer, type Client } from '../kit/server.ts'
+import { runBin, sharedServer, spawnBin, spawnServer } from '../kit/server.ts'
 import { sizes } from '../kit/sizes.ts'
+import { until } from '../kit/waiting.ts'
 
 // Folders, the bin and a server: what the model of test/sync-model.test.ts can't show.
 
@@ -57,12 +58,12 @@ function computerAt (folder: string, { url, secret }: { url: string, secret: str
 }
 
 /** Two computers of a new account. */
-async function openPair (t: Test, server?: Client & { url: string }) {
-  const used = server ?? await sharedServer()
-  const { secret, token } = await driveOf(used)
+async function openPair (t: Test) {
+  const server = await sharedServer()
+  const { secret, token } = await driveOf(server)
   const folder = t.testdir({ a: {}, b: {} })
-  const [a, b] = ['a', 'b'].map(name => computerAt(join(folder, name), { url: used.url, secret })) as [Computer, Computer]
-  return { server: used, secret, token, folder, a, b }
+  const [a, b] = ['a', 'b'].map(name => computerAt(join(folder, name), { url: server.url, secret })) as [Computer, Computer]
+  return { server, secret, token, folder, a, b }
 }
 
 test('two folders become equal: files, folders, edits, moves, deletions, conflicts', async t => {
@@ -72,11 +73,11 @@ test('two folders become equal: files, folders, edits, moves, deletions, conflic
   await writeFile(a.path('d/e/y'), 'deep')
   await writeFile(a.path('.DS_Store'), 'ignored')
   await symlink('x.txt', a.path('link'))
-  t.match(await a.sync('--dry-run'), { code: 1, text: 'create folder on the server: d\n' })
+  t.match(await a.sync('--dry-run'), { code: 0, text: 'create folder on the server: d\n' })
   t.same((await server.send('GET', '/api/files', { token })).json.files, [])
   const first = await a.sync()
-  t.match(first, { code: 1, text: 'upload: x.txt\n' })
-  t.match(first.text, 'waits: link (not carried)')
+  t.match(first, { code: 0, text: 'upload: x.txt\n' })
+  t.match(first.text, 'left alone: link')
   await rm(a.path('link'))
   t.match(await a.sync(), { code: 0, text: 'equal\n' })
   t.match(await b.sync(), { code: 0 })
@@ -215,6 +216,25 @@ test('runs that are killed and connections that are cut lose nothing', async t =
   t.same(await computers[0].tree(), await computers[1].tree())
   const current = new Set(Object.values(await computers[0].tree()))
   t.same(Array.from(written).filter(content => !current.has(content)).map(content => content.slice(0, 20)), [])
+})
+
+test('with --watch, changes of both sides are carried, and no other run has the folder', async t => {
+  const { server, secret, folder, a, b } = await openPair(t)
+  const settings = (name: string) => ({ MAGICSTORE_TOKEN: secret, XDG_STATE_HOME: join(folder, `${name}-state`) })
+  const runs = ['a', 'b'].map(name => spawnBin(['sync', join(folder, name), server.url, '--watch'], settings(name)))
+  for (const run of runs) run.stdout?.resume()
+  t.teardown(() => { for (const run of runs) run.kill('SIGKILL') })
+  const has = (computer: Computer, path: string) => until(async () => (await computer.tree())[path])
+  await until(() => server.countWaiting() === 2)
+  await writeFile(a.path('x'), 'of a')
+  t.equal(await has(b, 'x'), 'of a')
+  await mkdir(b.path('d'))
+  await writeFile(b.path('d/y'), 'of b')
+  t.equal(await has(a, 'd/y'), 'of b')
+  await rm(a.path('x'))
+  t.ok(await until(async () => !('x' in await b.tree())))
+  t.match(await a.sync(), { code: 1, error: 'another run has this folder' })
+  t.match(await runBin(['sync', 'x', '--watch', '--dry-run']), { code: 2 })
 })
 
 test('a store that was set back to an earlier state gets everything again', async t => {

@@ -67,8 +67,6 @@ interface Chances {
 const CALM: Chances = { person: 0, cut: 0, locked: 0 }
 const ROUGH: Chances = { person: 0.02, cut: 0.03, locked: 0.01 }
 
-const NAMES = ['a', 'b', 'c', 'd']
-
 /** What `isIgnored` of the model ignores. */
 const IGNORED = 'ignored'
 const ANY_CONTENT = 'ffffffff'
@@ -79,6 +77,8 @@ export interface Hook { readonly step: number, readonly act: () => void }
 /** One of the computers. */
 export interface ModelComputer {
   readonly name: string
+  /** Whether its file system folds case. */
+  readonly folds: boolean
   readonly disk: ModelDisk
   readonly state: ReturnType<typeof createModelState>
   /** One run; undefined if it was killed after `steps`, or lost the server. */
@@ -96,6 +96,8 @@ export class World {
   readonly copied = new Set<string>()
   readonly written = new Set<string>()
   chances = CALM
+  /** Of files and folders. */
+  names: readonly string[] = ['a', 'b', 'c', 'd']
   /** Which requests the server answers with 423. */
   refuses: (request: string) => boolean = () => false
   backup = this.server.snapshot()
@@ -126,6 +128,7 @@ export class World {
     const state = createModelState(step)
     const computer: ModelComputer = {
       name,
+      folds,
       disk,
       state,
       sync: async (steps = Infinity, hook) => {
@@ -241,7 +244,7 @@ export class World {
 
   #newPath (folders: readonly string[]): string {
     const folder = this.random.pick(['', ...folders.filter(path => path.split('/').length < 3)])
-    const name = this.random.pick(NAMES)
+    const name = this.random.pick(this.names)
     return folder === '' ? name : `${folder}/${name}`
   }
 
@@ -257,7 +260,7 @@ export class World {
     const from = any.length > 0 ? random.pick(any) : undefined
     const note = (text: string) => this.log.push(`person at ${name}: ${text}`)
     switch (act) {
-      case 'write': if (!tree.has(to)) { const content = this.newContent(); note(`write ${to} ${content}`); disk.write(to, content) } break
+      case 'write': if (!disk.exists(to)) { const content = this.newContent(); note(`write ${to} ${content}`); disk.write(to, content) } break
       case 'edit': if (file !== undefined) { const content = this.newContent(); note(`edit ${file} ${content}`); this.#drop([String(tree.get(file))]); disk.write(file, content) } break
       case 'save': if (file !== undefined) {
         // As editors do: a new file takes the place.
@@ -372,9 +375,10 @@ export class World {
   #faults (): string[] {
     const faults = this.log.filter(line => line.startsWith('!'))
     const server = carried(this.server.tree())
-    for (const { name, disk, state } of this.computers) {
-      const local = withoutLeft(disk.tree(), server)
-      if (textOf(local) !== textOf(server)) faults.push(`${name} is not equal: ${textOf(local)} and ${textOf(server)}`)
+    for (const { name, disk, state, folds } of this.computers) {
+      const local = withoutLeft(disk.tree(), server, folds)
+      const isEqual = folds ? isFolded(local, server) : textOf(local) === textOf(server)
+      if (!isEqual) faults.push(`${name} is not equal: ${textOf(local)} and ${textOf(server)}`)
       if (listOf(state.mirror) !== listOf(this.server.entries())) faults.push(`the mirror of ${name} is wrong`)
     }
     const current = new Set(this.server.tree().values())
@@ -395,15 +399,32 @@ function carried (tree: ReadonlyMap<string, string>): Map<string, string> {
 }
 
 /** Without folders that are only here, because only ignored files are in them. */
-function withoutLeft (tree: ReadonlyMap<string, string>, server: ReadonlyMap<string, string>): Map<string, string> {
+function withoutLeft (
+  tree: ReadonlyMap<string, string>, server: ReadonlyMap<string, string>, folds = false
+): Map<string, string> {
   const left = carried(tree)
   const isIn = (folder: string) => (path: string) => path.startsWith(`${folder}/`)
   for (const folder of Array.from(left.keys()).reverse()) {
     const hasIgnored = Array.from(tree.keys()).some(path => isIn(folder)(path) && path.endsWith(IGNORED))
     const isEmpty = left.get(folder) === '' && !Array.from(left.keys()).some(isIn(folder))
-    if (isEmpty && hasIgnored && !server.has(folder)) left.delete(folder)
+    const fold = (path: string) => folds ? path.toLowerCase() : path
+    const isThere = Array.from(server.keys()).some(path => fold(path) === fold(folder))
+    if (isEmpty && hasIgnored && !isThere) left.delete(folder)
   }
   return left
+}
+
+/** Whether a computer that folds case has all of the server but for names that are alike there. */
+function isFolded (local: ReadonlyMap<string, string>, server: ReadonlyMap<string, string>): boolean {
+  const fold = (path: string) => path.toLowerCase()
+  const alike = new Map<string, string[]>()
+  for (const path of server.keys()) alike.set(fold(path), [...alike.get(fold(path)) ?? [], path])
+  const isTwin = (path: string): boolean => (alike.get(fold(path)) ?? []).length > 1
+  const prefixes = (path: string) => path.split('/').map((_, index, names) => names.slice(0, index + 1).join('/'))
+  const apart = ([path]: [string, string]) => !prefixes(path).some(isTwin)
+  const folded = (tree: ReadonlyMap<string, string>) =>
+    textOf(new Map(Array.from(tree).filter(apart).map(([path, content]) => [fold(path), content])))
+  return folded(local) === folded(server)
 }
 
 function filesOf (tree: ReadonlyMap<string, string>): string[] {
