@@ -128,7 +128,7 @@ export async function carryOut (act: Act, context: ActContext): Promise<void> {
       sha256: content.sha256,
       replaces: mirror?.sha256
     })
-    const base = [[key, rowOf(entry, { ...stored, ...content })]] as const
+    const base = [[key, rowOf(entry, stored)]] as const
     state.commit({ mirror: [[stored.id, stored]], base, doing: [[key, undefined]] })
   }
 

@@ -4,7 +4,7 @@ import { chmod, open, rm, stat } from 'node:fs/promises'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Kind } from './plan.ts'
 import { RemoteError, type FeedPage, type Remote, type ResyncReason, type ServerEntry } from './ports.ts'
@@ -13,6 +13,13 @@ import { RemoteError, type FeedPage, type Remote, type ResyncReason, type Server
 const IDLE_MILLISECONDS = 60_000
 
 const PAGE = '1000'
+
+/** From this size on, an upload can go on after a cut. */
+const RESUMABLE_BYTES = 8 * 1024 ** 2
+
+/** How many requests in a row may store no byte, and the pause after the first; it doubles each time. */
+const RETRIES = 5
+const FIRST_PAUSE_MILLISECONDS = 500
 
 /** Less than the idle time of connections, here and of proxies. */
 const WAIT_SECONDS = 50
@@ -98,6 +105,32 @@ export function createHttpRemote ({ url, token, folder }: { url: string, token: 
   const pathOf = (kind: Kind, path: string) => `/api/${kind}s/${encodeURIComponent(path)}`
   const bytesOf = (path: string) => `/uploads/${path.split('/').map(encodeURIComponent).join('/')}`
 
+  /** After a cut, an upload goes on from its last stored byte (draft-ietf-httpbis-resumable-upload). */
+  async function uploadInParts (path: string, call: Call, source: Source): Promise<ApiEntry> {
+    const begun = { 'upload-complete': '?0', 'upload-length': String(source.size) }
+    const created = await open('PUT', path, { ...call, headers: { ...call.headers, ...begun }, body: noBytes() })
+    created.resume()
+    const upload = `/api/uploads/${created.headers.location?.split('/').at(-1)}`
+    let stored = 0
+    for (let failures = 0; ; failures++) {
+      try {
+        const head = await open('HEAD', upload)
+        head.resume()
+        const offset = Number(head.headers['upload-offset'])
+        if (offset > stored) failures = 0
+        stored = offset
+        const headers = {
+          'content-type': 'application/partial-upload', 'upload-offset': String(offset), 'upload-complete': '?1'
+        }
+        return await ask<ApiEntry>('PATCH', upload, { headers, body: partOf(source, offset) })
+      } catch (error) {
+        const isCut = error instanceof RemoteError && error.status === undefined
+        if (!isCut || failures === RETRIES) throw error
+        await new Promise(resolve => { setTimeout(resolve, FIRST_PAUSE_MILLISECONDS * 2 ** failures) })
+      }
+    }
+  }
+
   return {
     account: async () => ask('GET', '/api/account'),
 
@@ -143,9 +176,9 @@ export function createHttpRemote ({ url, token, folder }: { url: string, token: 
         'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
         'x-file-modified': timeOf(mtime)
       }
-      const stream = size === 0 ? createReadStream(file, { end: 0 }) : createReadStream(file, { end: size - 1 })
-      const body = { stream, size }
-      return storedOf('file', await ask<ApiEntry>('PUT', bytesOf(path), { query: { folderId }, headers, body }))
+      const call = { query: { folderId }, headers }
+      if (size >= RESUMABLE_BYTES) return storedOf('file', await uploadInParts(bytesOf(path), call, { file, size }))
+      return storedOf('file', await ask<ApiEntry>('PUT', bytesOf(path), { ...call, body: partOf({ file, size }, 0) }))
     },
 
     makeFolder: async (path, folderId) =>
@@ -176,6 +209,18 @@ export function createHttpRemote ({ url, token, folder }: { url: string, token: 
 
     close: () => agent.destroy()
   }
+}
+
+interface Source { readonly file: string, readonly size: number }
+
+/** The bytes of a file from an offset on, as many as it had when it was read. */
+function partOf ({ file, size }: Source, offset: number): { stream: Readable, size: number } {
+  if (size === offset) return noBytes()
+  return { stream: createReadStream(file, { start: offset, end: size - 1 }), size: size - offset }
+}
+
+function noBytes (): { stream: Readable, size: number } {
+  return { stream: Readable.from([]), size: 0 }
 }
 
 /** Writes a response to a new file, on stable storage. @throws {RemoteError} if other bytes arrive. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -157,12 +157,14 @@ test('a folder of the server is followed when it is moved, and nothing is delete
 })
 
 /** A wire to a server, whose connections are cut after some bytes. */
-async function openRoughWire (t: Test, port: number, name: string): Promise<{ port: number, rest: () => void }> {
+async function openRoughWire (
+  t: Test, port: number, name: string, mostBytes = 4000
+): Promise<{ port: number, rest: () => void }> {
   const random = createRandom(name)
   let isRough = true
   const wire = createServer(client => {
     const upstream = connect(port, '127.0.0.1')
-    let left = isRough && random.chance(0.4) ? random.between(1, 4000) : Infinity
+    let left = isRough && random.chance(0.4) ? random.between(1, mostBytes) : Infinity
     for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
       from.on('data', chunk => {
         left -= chunk.length
@@ -216,6 +218,21 @@ test('runs that are killed and connections that are cut lose nothing', async t =
   t.same(await computers[0].tree(), await computers[1].tree())
   const current = new Set(Object.values(await computers[0].tree()))
   t.same(Array.from(written).filter(content => !current.has(content)).map(content => content.slice(0, 20)), [])
+})
+
+test('a large file goes on after a cut, and comes back with its time', async t => {
+  const { server, secret, folder } = await openPair(t)
+  const wire = await openRoughWire(t, server.port, 'the wire of large files', 5_000_000)
+  const [a, b] = ['a', 'b'].map(name =>
+    computerAt(join(folder, name), { url: `http://127.0.0.1:${wire.port}`, secret })) as [Computer, Computer]
+  const bytes = createRandom('a large file').bytes(9_000_000)
+  await writeFile(a.path('large'), bytes)
+  await utimes(a.path('large'), 1_000_000_000, 1_000_000_000)
+  t.match(await a.sync(), { code: 0, text: 'upload: large\nequal\n' })
+  wire.rest()
+  t.match(await b.sync(), { code: 0 })
+  t.ok(bytes.equals(await readFile(b.path('large'))))
+  t.equal((await stat(b.path('large'))).mtimeMs, 1_000_000_000_000)
 })
 
 test('with --watch, changes of both sides are carried, and no other run has the folder', async t => {
