@@ -1,8 +1,7 @@
 import { resolve } from 'node:path'
 import { readSyncSettings } from '../config.ts'
 import { OperatorError } from '../problems.ts'
-import { AddressWrong, CredentialRefused, openFolder, Stopped, type SyncFolder } from '../sync/folder.ts'
-import { isIgnored } from '../sync/names.ts'
+import { AddressWrong, CredentialRefused, openFolder, readIgnored, Stopped, type SyncFolder } from '../sync/folder.ts'
 import type { Act } from '../sync/plan.ts'
 import { RemoteError } from '../sync/ports.ts'
 import { StateBusy, StateLost } from '../sync/state.ts'
@@ -86,7 +85,7 @@ async function synchronizeOnce (folder: SyncFolder, { allowedDeletions, ...outpu
     remote,
     state,
     keyOf,
-    isIgnored,
+    isIgnored: readIgnored(settings().folder),
     allowedDeletions,
     isDryRun: output.isDryRun,
     newName: () => `${process.pid}-${++names}`,

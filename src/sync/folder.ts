@@ -1,8 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statfsSync, writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
+import ignore from 'ignore'
 import { KEPT, MARK } from './disk-acts.ts'
 import { openFolderDisk } from './folder-disk.ts'
+import { isAlwaysIgnored } from './names.ts'
 import { createHttpRemote, type HttpRemote } from './remote.ts'
 import { RemoteError, type Disk } from './ports.ts'
 import { openState, type OpenState, type FolderSettings } from './state.ts'
@@ -52,7 +56,8 @@ export interface SyncFolder {
  * taken for one in which all was deleted. @throws {Stopped}, {CredentialRefused}, {AddressWrong}, {RemoteError}.
  */
 export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
-  const { folder, stateFolder } = options
+  const { stateFolder } = options
+  const folder = existsSync(options.folder) ? realpathSync(options.folder) : options.folder
   mkdirSync(stateFolder, { recursive: true, mode: 0o700 })
   const known = join(stateFolder, `${createHash('sha256').update(folder).digest('hex')}.path`)
   const mark = join(folder, MARK)
@@ -156,6 +161,14 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
       throw status === 401 || status === 403 ? new CredentialRefused((error as Error).message) : error
     }
   }
+}
+
+/** What is in no tree: by the names that are always ignored, and by `.magicstoreignore`, which is as `.gitignore`. */
+export function readIgnored (folder: string): (path: string, isFolder: boolean) => boolean {
+  const file = join(folder, '.magicstoreignore')
+  const patterns = ignore()
+  if (existsSync(file)) patterns.add(readFileSync(file, 'utf8'))
+  return (path, isFolder) => isAlwaysIgnored(path) || patterns.ignores(isFolder ? `${path}/` : path)
 }
 
 /** Removes what has been in `kept` for long, and the oldest while there is little space. */

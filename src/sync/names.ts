@@ -46,12 +46,12 @@ export function isPossible (name: string, system: string = platform()): boolean 
   return system !== 'win32' || !WINDOWS_NAMES.test(name)
 }
 
-/** What systems and programs leave in folders, and what is not whole yet. */
-const IGNORED_NAMES = ['.DS_Store', 'Thumbs.db', 'desktop.ini']
+/** What sync, systems and other programs leave in folders, and what is not whole yet. */
+const IGNORED_NAMES = ['.magicstore', '.DS_Store', 'Thumbs.db', 'desktop.ini']
 const IGNORED_PATTERNS = [/^~\$/, /^\.~lock\..*#$/, /\.part$/, /\.crdownload$/, /^\.Trash-/]
 
-/** Whether a file or folder is in no tree. */
-export function isIgnored (path: string): boolean {
+/** Whether a file or folder is in no tree, whatever the user says. */
+export function isAlwaysIgnored (path: string): boolean {
   const name = lastOf(path)
   return IGNORED_NAMES.includes(name) || IGNORED_PATTERNS.some(pattern => pattern.test(name))
 }
