@@ -25,6 +25,8 @@ export class AddressWrong extends Error {}
 const KEPT_DAYS = 30
 const FREE_SHARE = 0.05
 
+const ASCII = /^[ -~]*$/
+
 const NEEDED = 'the folder is new: add the address of the server'
 
 export interface FolderOptions {
@@ -121,7 +123,7 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
       remote,
       state,
       settings: () => state.settings as FolderSettings,
-      keyOf: folds ? path => path.normalize('NFC').toLowerCase() : path => path.normalize('NFC'),
+      keyOf: folds ? path => composed(path).toLowerCase() : composed,
       async findRoot () {
         const found = await remote.findFolder(path)
         if (found !== undefined) state.configure({ ...state.settings as FolderSettings, rootId: found.id })
@@ -163,11 +165,17 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
   }
 }
 
+/** In NFC. Most paths are the same string then, which takes no memory twice. */
+function composed (path: string): string {
+  return ASCII.test(path) ? path : path.normalize('NFC')
+}
+
 /** What is in no tree: by the names that are always ignored, and by `.magicstoreignore`, which is as `.gitignore`. */
 export function readIgnored (folder: string): (path: string, isFolder: boolean) => boolean {
   const file = join(folder, '.magicstoreignore')
-  const patterns = ignore()
-  if (existsSync(file)) patterns.add(readFileSync(file, 'utf8'))
+  // Without patterns it would still remember all paths.
+  if (!existsSync(file)) return isAlwaysIgnored
+  const patterns = ignore().add(readFileSync(file, 'utf8'))
   return (path, isFolder) => isAlwaysIgnored(path) || patterns.ignores(isFolder ? `${path}/` : path)
 }
 

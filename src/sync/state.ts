@@ -65,8 +65,9 @@ export function openState (file: string): OpenState {
     const set = db.prepare(`INSERT OR REPLACE INTO ${name} VALUES (?, ?)`)
     const remove = db.prepare(`DELETE FROM ${name} WHERE key = ?`)
     const clear = db.prepare(`DELETE FROM ${name}`)
-    const rows = db.prepare(`SELECT key, value FROM ${name}`).all() as { key: string, value: string }[]
-    const map = new Map(rows.map(({ key, value }): [string, T] => [key, JSON.parse(value)]))
+    const map = new Map<string, T>()
+    const rows = db.prepare<[], { key: string, value: string }>(`SELECT key, value FROM ${name}`).iterate()
+    for (const { key, value } of rows) map.set(key, JSON.parse(value) as T)
     return {
       map,
       change (entries: Iterable<readonly [string, T | undefined]> = []): void {

@@ -107,7 +107,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
       throw error
     })
     if (!isRead) return NOTHING_DONE
-    state.commit({ clear: ['doing'], base: settledRows(state, treesOf(new Map())) })
+    if (state.doing.size > 0) state.commit({ clear: ['doing'], base: settledRows(state, treesOf(new Map())) })
     await diskActs.tidy(state, key => state.commit({ base: [[key, undefined]] }))
     const { local, left } = await scan(disk, state, { ...options, sightings })
     const pretended: Act[] = []
