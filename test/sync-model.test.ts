@@ -1,54 +1,17 @@
-import { test, type Test } from 'tap'
-import { SEED } from './kit/random.ts'
-import { sizes } from './kit/sizes.ts'
+import { test } from 'tap'
+import { testHistories } from './sync/histories.ts'
 import { World, type ModelComputer } from './sync/model.ts'
 
-/** How many acts and runs a history has, and how many turns one of one person at a time. */
-const LENGTH = 20
-const TURNS = 5
-
-function createWorld (
-  name: string, seed?: number, { folds = false } = {}
-): World & { A: ModelComputer, B: ModelComputer } {
-  const world = new World(name, seed)
+function createWorld (name: string): World & { A: ModelComputer, B: ModelComputer } {
+  const world = new World(name)
   const [A, B] = [world.addComputer('A'), world.addComputer('B')]
-  world.addComputer('C', { folds })
+  world.addComputer('C')
   return Object.assign(world, { A, B })
 }
 
-async function passAll (
-  t: Test, count: number, live: (world: World) => Promise<string[]>, create = createWorld
-): Promise<void> {
-  for (let n = 0; n < count; n++) {
-    const world = create(`history ${n}`, SEED)
-    const faults = await live(world).catch((error: Error) => [String(error.stack)])
-    if (faults.length === 0) continue
-    t.fail(`history ${n} of seed ${SEED}: ${faults.join('; ')}`, { log: world.log })
-    return
-  }
-  t.pass(`${count} histories`)
-}
-
-test('whatever persons do and wherever runs are cut, all become equal, and nothing is lost', async t => {
-  await passAll(t, sizes.syncHistories, async world => {
-    await world.live(LENGTH)
-    return world.settle()
-  })
-})
-
-test('of one person at a time, all get just the tree that the person left', async t => {
-  await passAll(t, sizes.syncTurns, world => world.liveAlone(TURNS))
-})
+testHistories('history')
 
 type Story = ReturnType<typeof createWorld>
-
-test('where a computer folds case, the others are equal, and it has one of the names that are alike there', async t => {
-  await passAll(t, sizes.syncTurns, async world => {
-    world.names = ['a', 'b', 'c', 'A', 'B']
-    await world.live(LENGTH)
-    return world.settle()
-  }, (name, seed) => createWorld(name, seed, { folds: true }))
-})
 
 interface History {
   /** What all have. */
