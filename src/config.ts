@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
@@ -215,6 +216,13 @@ export function mistypedSettings (env: NodeJS.ProcessEnv = process.env): Mistype
 /** Whether `npm start` or `npx` started this process. npm puts the name of the script into the environment. */
 export function isStartedByNpm (env: NodeJS.ProcessEnv = process.env): boolean {
   return ['start', 'npx'].includes(String(env.npm_lifecycle_event))
+}
+
+/** What `magicstore sync` takes from the environment: a token, and where the states of folders are. */
+export function readSyncSettings (env: NodeJS.ProcessEnv = process.env): { token?: string, stateFolder: string } {
+  const stateHome = env.XDG_STATE_HOME ?? env.LOCALAPPDATA ?? join(homedir(), '.local/state')
+  const token = env.MAGICSTORE_TOKEN?.trim() ?? ''
+  return { ...token !== '' && { token }, stateFolder: join(stateHome, 'magicstore/sync') }
 }
 
 /** The folder of package.json. It is the parent of `src`, `build` and `dist`, one of which contains this file. */

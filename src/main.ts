@@ -29,7 +29,8 @@ const commands: Record<string, () => Promise<Command>> = {
   backup: () => import('./commands/backup.ts'),
   restore: () => import('./commands/restore.ts'),
   openapi: () => import('./commands/openapi.ts'),
-  sdk: () => import('./commands/sdk.ts')
+  sdk: () => import('./commands/sdk.ts'),
+  sync: () => import('./commands/sync.ts')
 }
 
 const usage = `magicstore: a private file store with REST authentication
@@ -45,6 +46,7 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore restore FOLDER   restore a backup into an empty store of any kind
   magicstore openapi FOLDER   write the OpenAPI document to a folder
   magicstore sdk FOLDER       write a TypeScript client to a folder
+  magicstore sync FOLDER URL  keep a folder of this computer and the store equal
   magicstore --version
 
 Add --help to a command for details. Every command but serve has --json: one JSON object per line.
@@ -111,8 +113,9 @@ function startFaster ({ registerHooks }: NewLoader): void {
 /* c8 ignore stop */
 
 surviveLostOutput(process)
-// Only the owner has access to what the process creates: folders 0700, files 0600.
-process.umask(0o077)
+// Only the owner has access to what the process creates: folders 0700, files 0600. What `sync` downloads is as if the
+// user had made it.
+if (process.argv[2] !== 'sync') process.umask(0o077)
 startFaster(module as NewLoader)
 run(process.argv.slice(2)).catch((error: unknown) => {
   console.error(`magicstore: ${lineOf(error)}`)

@@ -242,8 +242,8 @@ export function codeAmong<Code extends FailureCode> (codes: readonly Code[], err
 
 /** A failure of a command or of the server start: printed for the operator on one line, without a stack. */
 export class OperatorError extends Error {
-  /** 1: the command failed. 2: wrong usage or an invalid setting. */
-  readonly exitCode: 1 | 2 = 1
+  /** 1: it failed. 2: wrong usage or an invalid setting. Of `sync` also 3: a question, and 4: the credential. */
+  readonly exitCode: 1 | 2 | 3 | 4 = 1
   /** What went wrong: the message without the remedy. */
   readonly reason: string
   /** What to do, with the setting or the command to paste. */

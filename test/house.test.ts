@@ -24,14 +24,14 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 8200,
+  '.': 8300,
   accounts: 7200,
   backends: 2100,
   backup: 9100,
   blobs: 2000,
   'blobs/disk': 6100,
   'blobs/s3': 10_700,
-  commands: 11_600,
+  commands: 12_800,
   config: 1900,
   'data-folder': 2800,
   deployment: 700,
@@ -39,7 +39,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   factors: 8100,
   files: 31_200,
   fsck: 1100,
-  http: 13_700,
+  http: 13_800,
   identities: 6200,
   links: 10_100,
   metadata: 60_800,
@@ -47,6 +47,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9700,
   monitoring: 5000,
   openapi: 4600,
+  sync: 18_900,
   tokens: 7700,
   uploads: 15_100,
   webdav: 10_400
@@ -65,7 +66,9 @@ const FORWARDERS = [
 ]
 
 /** Names that several files give to a type of their own, and how many do. */
-const SHARED_NAMES: string[] = []
+const SHARED_NAMES: string[] = [
+  'Act 2'
+]
 
 /** One request does not fill all caches, and a timer may run another file during any. */
 const REPETITIONS = 10

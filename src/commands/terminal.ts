@@ -73,7 +73,7 @@ export async function confirm (question: string): Promise<void> {
  * A password from a prompt that does not show it, or from standard input, without the last line break. Never from an
  * argument, which all users of the machine can see. @throws password_invalid unless it is UTF-8.
  */
-export async function readPassword (): Promise<string> {
+export async function readPassword (question = 'Password: '): Promise<string> {
   if (!process.stdin.isTTY) {
     const bytes = Buffer.concat(await process.stdin.toArray())
     // As for the password of a request: replacing other bytes would set another password.
@@ -82,7 +82,7 @@ export async function readPassword (): Promise<string> {
   }
   // With `terminal: true` only readline echoes the input, and its output is discarded.
   const output = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const password = await readLine('Password: ', { input: process.stdin, output, terminal: true })
+  const password = await readLine(question, { input: process.stdin, output, terminal: true })
   process.stderr.write('\n')
   // After Ctrl-C or Ctrl-D.
   if (password === undefined) throw new UsageError('no password was given')

@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto'
+import {
+  closeSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, unlinkSync,
+  utimesSync, writeFileSync, type BigIntStats
+} from 'node:fs'
+import { open } from 'node:fs/promises'
+import { platform } from 'node:os'
+import { join } from 'node:path'
+import { parentOf } from './names.ts'
+import type { Disk, DiskEntry } from './ports.ts'
+import { OWN_FOLDER } from './trees.ts'
+
+const NANOSECONDS = 1_000_000n
+
+/** Error codes of file systems without hard links. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
+
+/** A folder of this computer, with its own folder in it. @throws an error of the system if it is not there. */
+export function openFolderDisk (root: string): Disk {
+  const { dev } = lstatSync(root, { bigint: true })
+  for (const name of ['tmp', 'aside', 'kept']) mkdirSync(at(join(OWN_FOLDER, name)), { recursive: true, mode: 0o700 })
+  const clock = at(`${OWN_FOLDER}/clock`)
+  const hasBirth = isBirthKnown()
+
+  function at (path: string): string {
+    return join(root, path)
+  }
+
+  function describe (stat: BigIntStats): DiskEntry {
+    const kind = stat.isFile() ? 'file' : stat.isDirectory() && stat.dev === dev ? 'folder' : 'other'
+    const inode = `${stat.dev}:${stat.ino}${hasBirth ? `:${stat.birthtimeNs}` : ''}`
+    const stamp = kind === 'file' ? `${inode} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}` : inode
+    return { kind, inode, stamp, size: Number(stat.size), changedAt: Number(stat.ctimeNs / NANOSECONDS) }
+  }
+
+  /** Whether the file system keeps the time of birth; Node.js gives the time of the last change for it otherwise. */
+  function isBirthKnown (): boolean {
+    writeFileSync(clock, '')
+    const born = lstatSync(clock, { bigint: true })
+    for (;;) {
+      utimesSync(clock, 0, 0)
+      const now = lstatSync(clock, { bigint: true })
+      if (now.ctimeNs !== born.ctimeNs) return now.birthtimeNs === born.birthtimeNs && now.birthtimeNs !== 0n
+    }
+  }
+
+  /** Makes the names in a folder durable. Windows can't open one. */
+  function sync (path: string): void {
+    if (platform() === 'win32') return
+    const handle = openSync(at(path), 'r')
+    try {
+      fsyncSync(handle)
+    } finally {
+      closeSync(handle)
+    }
+  }
+
+  return {
+    stat (path) {
+      const stat = lstatSync(at(path), { bigint: true, throwIfNoEntry: false })
+      return stat && describe(stat)
+    },
+    list (path) {
+      try {
+        return readdirSync(at(path))
+      } catch {
+        return undefined
+      }
+    },
+    async hash (path) {
+      const handle = await open(at(path), 'r').catch(() => undefined)
+      if (handle === undefined) return undefined
+      try {
+        const { stamp } = describe(await handle.stat({ bigint: true }))
+        const hash = createHash('sha256')
+        for await (const chunk of handle.createReadStream({ autoClose: false })) hash.update(chunk as Buffer)
+        const after = describe(await handle.stat({ bigint: true }))
+        return after.stamp === stamp ? { stamp, sha256: hash.digest('hex') } : undefined
+      } finally {
+        await handle.close()
+      }
+    },
+    makeFolder: path => mkdirSync(at(path)),
+    removeFolder: path => rmdirSync(at(path)),
+    rename: (from, to) => renameSync(at(from), at(to)),
+    move (from, to) {
+      try {
+        linkSync(at(from), at(to))
+      } catch (error) {
+        if (!NO_LINKS.includes(String((error as NodeJS.ErrnoException).code))) throw error
+        const isTaken = lstatSync(at(to), { throwIfNoEntry: false }) !== undefined
+        if (isTaken) throw Object.assign(new Error(`${to} is there`), { code: 'EEXIST' })
+        renameSync(at(from), at(to))
+        return sync(parentOf(to))
+      }
+      unlinkSync(at(from))
+      sync(parentOf(to))
+    },
+    unlink: path => unlinkSync(at(path)),
+    now () {
+      writeFileSync(clock, '')
+      utimesSync(clock, 0, 0)
+      return Number(lstatSync(clock, { bigint: true }).ctimeNs / NANOSECONDS)
+    },
+    elapsed: () => performance.now()
+  }
+}

@@ -1,0 +1,201 @@
+import { createHash, randomBytes } from 'node:crypto'
+import {
+  existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statfsSync, writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import ignore from 'ignore'
+import { KEPT, MARK } from './disk-acts.ts'
+import { openFolderDisk } from './folder-disk.ts'
+import { isAlwaysIgnored } from './names.ts'
+import { createHttpRemote, type HttpRemote } from './remote.ts'
+import { RemoteError, type Disk } from './ports.ts'
+import { openState, type OpenState, type FolderSettings } from './state.ts'
+import { OWN_FOLDER } from './trees.ts'
+
+/** A question that a person must answer before anything is done: the folder or the store may be another one. */
+export class Stopped extends Error {}
+
+/** The credential is missing, wrong, or lacks a scope. */
+export class CredentialRefused extends Error {}
+
+/** The address is needed, or there is no server. */
+export class AddressWrong extends Error {}
+
+/** How long what was replaced or deleted is kept here, unless the disk is nearly full. */
+const KEPT_DAYS = 30
+const FREE_SHARE = 0.05
+
+const ASCII = /^[ -~]*$/
+
+const NEEDED = 'the folder is new: add the address of the server'
+
+export interface FolderOptions {
+  /** An absolute path. */
+  readonly folder: string
+  /** The address of the server, and of a folder there; undefined if the folder is known. */
+  readonly address: string | undefined
+  /** Where states are. */
+  readonly stateFolder: string
+  /** A token that is set for this run. */
+  readonly token: string | undefined
+  readonly askToken: () => Promise<string>
+}
+
+export interface SyncFolder {
+  readonly disk: Disk
+  readonly remote: HttpRemote
+  readonly state: OpenState
+  readonly settings: () => FolderSettings
+  /** Names are compared by it. */
+  readonly keyOf: (path: string) => string
+  /** Finds the folder of the server by its path: a restored store has new ids. */
+  readonly findRoot: () => Promise<boolean>
+  readonly close: () => void
+}
+
+/**
+ * Opens a folder with its state and its server. A folder that is not there, or not the one that is known, is never
+ * taken for one in which all was deleted. @throws {Stopped}, {CredentialRefused}, {AddressWrong}, {RemoteError}.
+ */
+export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
+  const { stateFolder } = options
+  const folder = existsSync(options.folder) ? realpathSync(options.folder) : options.folder
+  mkdirSync(stateFolder, { recursive: true, mode: 0o700 })
+  const known = join(stateFolder, `${createHash('sha256').update(folder).digest('hex')}.path`)
+  const mark = join(folder, MARK)
+  if (existsSync(known) && !existsSync(mark)) {
+    const lost = `${folder} was synchronized before, and has no ${MARK} now`
+    throw new Stopped(`${lost}: mount its disk, or delete ${known} to begin anew`)
+  }
+  if (!existsSync(known) && !existsSync(mark) && options.address === undefined) {
+    throw new AddressWrong(NEEDED)
+  }
+  mkdirSync(folder, { recursive: true })
+  const disk = openFolderDisk(folder)
+  removeOldest(join(folder, KEPT))
+  const inode = String(disk.stat('')?.inode)
+  let state = openState(stateFileOf(readMark()))
+  const { settings } = state
+  if (settings !== undefined && settings.folder !== folder && settings.inode !== inode) {
+    // A copy of the folder: the other one goes on with the state.
+    state.close()
+    rmSync(mark)
+    state = openState(stateFileOf(readMark()))
+  }
+  try {
+    return await connect(state)
+  } catch (error) {
+    state.close()
+    throw error
+  }
+
+  function stateFileOf (id: string): string {
+    return join(stateFolder, `${id}.db`)
+  }
+
+  function readMark (): string {
+    if (!existsSync(mark)) writeFileSync(mark, randomBytes(16).toString('hex'), { mode: 0o600, flag: 'wx' })
+    const id = readFileSync(mark, 'utf8')
+    if (!/^[0-9a-f]{32}$/.test(id)) throw new Stopped(`${mark} is damaged: delete it to begin anew`)
+    return id
+  }
+
+  async function connect (state: OpenState): Promise<SyncFolder> {
+    const before = state.settings
+    const address = options.address?.replace(/\/+$/, '')
+    if (before === undefined && address === undefined) throw new AddressWrong(NEEDED)
+    const token = options.token ?? before?.token ?? await options.askToken()
+    const isNew = before === undefined || (address !== undefined && address !== addressOf(before.url, before.rootPath))
+    const { remote, url, path, account } = isNew
+      ? await findServer(String(address), token)
+      : await askServer(before.url, before.rootPath, token)
+    if (before !== undefined && before.account !== account.id) {
+      throw new Stopped(`the credential is of another account (${account.username}) than that of ${folder}`)
+    }
+    const rootId = isNew ? await rootOf(remote, path) : before.rootId
+    // Nothing is agreed with another folder, nor with another server, which has other ids.
+    if (before !== undefined && rootId !== before.rootId) state.commit({ clear: ['base', 'doing'] })
+    state.configure({ url, account: account.id, rootId, rootPath: path, folder, inode, token })
+    writeFileSync(known, readMark(), { mode: 0o600 })
+    const folds = existsSync(join(folder, OWN_FOLDER, 'ID'))
+    return {
+      disk,
+      remote,
+      state,
+      settings: () => state.settings as FolderSettings,
+      keyOf: folds ? path => composed(path).toLowerCase() : composed,
+      async findRoot () {
+        const found = await remote.findFolder(path)
+        if (found !== undefined) state.configure({ ...state.settings as FolderSettings, rootId: found.id })
+        return found !== undefined
+      },
+      close () {
+        remote.close()
+        state.close()
+      }
+    }
+  }
+
+  /** The server at the beginning of an address; the rest is a folder. */
+  async function findServer (address: string, token: string) {
+    if (!/^https?:\/\//.test(address) || !URL.canParse(address)) throw new AddressWrong(`${address} is no address`)
+    const { origin, pathname } = new URL(address)
+    const segments = pathname.split('/').filter(segment => segment !== '').map(decodeURIComponent)
+    for (let count = 0; count <= segments.length; count++) {
+      const url = [origin, ...segments.slice(0, count).map(encodeURIComponent)].join('/')
+      try {
+        return await askServer(url, segments.slice(count).join('/'), token)
+      } catch (error) {
+        const isElsewhere = error instanceof SyntaxError || (error instanceof RemoteError && error.status === 404)
+        if (!isElsewhere) throw error
+      }
+    }
+    throw new AddressWrong(`there is no MagicStore at ${address}`)
+  }
+
+  async function askServer (url: string, path: string, token: string) {
+    const remote = createHttpRemote({ url, token, folder })
+    try {
+      return { remote, url, path, account: await remote.account() }
+    } catch (error) {
+      remote.close()
+      const { status } = error as RemoteError
+      throw status === 401 || status === 403 ? new CredentialRefused((error as Error).message) : error
+    }
+  }
+}
+
+/** In NFC. Most paths are the same string then, which takes no memory twice. */
+function composed (path: string): string {
+  return ASCII.test(path) ? path : path.normalize('NFC')
+}
+
+/** What is in no tree: by the names that are always ignored, and by `.magicstoreignore`, which is as `.gitignore`. */
+export function readIgnored (folder: string): (path: string, isFolder: boolean) => boolean {
+  const file = join(folder, '.magicstoreignore')
+  // Without patterns it would still remember all paths.
+  if (!existsSync(file)) return isAlwaysIgnored
+  const patterns = ignore().add(readFileSync(file, 'utf8'))
+  return (path, isFolder) => isAlwaysIgnored(path) || patterns.ignores(isFolder ? `${path}/` : path)
+}
+
+/** Removes what has been in `kept` for long, and the oldest while there is little space. */
+function removeOldest (kept: string): void {
+  const limit = new Date(Date.now() - KEPT_DAYS * 24 * 3600_000).toISOString().slice(0, 10)
+  for (const day of readdirSync(kept).sort()) {
+    const { bavail, blocks } = statfsSync(kept)
+    if (day >= limit && bavail >= blocks * FREE_SHARE) return
+    rmSync(join(kept, day), { recursive: true })
+  }
+}
+
+/** The id of the folder at this path, which is made if it is not there. */
+async function rootOf (remote: HttpRemote, path: string): Promise<string | null> {
+  if (path === '') return null
+  const found = await remote.findFolder(path)
+  return (found ?? await remote.makeFolder(path, undefined)).id
+}
+
+function addressOf (url: string, path: string): string {
+  return path === '' ? url : `${url}/${path}`
+}

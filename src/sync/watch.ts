@@ -1,0 +1,97 @@
+import { watch, type FSWatcher } from 'node:fs'
+import { join } from 'node:path'
+import { RemoteError, type State } from './ports.ts'
+import type { HttpRemote } from './remote.ts'
+import { OWN_FOLDER } from './trees.ts'
+
+/** Programs change several files in a row. */
+const QUIET_MILLISECONDS = 2000
+
+/** After so long there is a pass whatever happened; more often if not all folders can be watched. */
+const PASS_MILLISECONDS = 600_000
+const BLIND_PASS_MILLISECONDS = 60_000
+
+/** A pause after a request that failed. */
+const PAUSE_MILLISECONDS = 10_000
+
+/** Waits for changes of a folder of this computer and of the server. */
+export class Watch {
+  readonly #folder: string
+  readonly #watchers = new Map<string, FSWatcher>()
+  #isBlind = false
+  #changes = 0
+  #notify = () => {}
+
+  constructor (folder: string) {
+    this.#folder = folder
+  }
+
+  /** Resolves when something has changed, and is quiet since, or when it is time for a pass. */
+  async wait (state: Pick<State, 'base' | 'cursor'>, remote: Pick<HttpRemote, 'wait'>): Promise<void> {
+    this.#follow(state)
+    const known = this.#changes
+    const abort = new AbortController()
+    const local = new Promise<boolean>(resolve => { this.#notify = () => resolve(true) })
+    const limit = this.#isBlind ? BLIND_PASS_MILLISECONDS : PASS_MILLISECONDS
+    const late = pause(limit, abort.signal).then(() => true)
+    for (let isOver = this.#changes > known; !isOver;) {
+      const changed = remote.wait(String(state.cursor), abort.signal).catch(async (error: unknown) => {
+        if (!(error instanceof RemoteError)) throw error
+        await pause(PAUSE_MILLISECONDS, abort.signal)
+        return true
+      })
+      isOver = await Promise.race([local, late, changed])
+    }
+    abort.abort()
+    for (let seen = -1; this.#changes > known && seen !== this.#changes;) {
+      seen = this.#changes
+      await pause(QUIET_MILLISECONDS)
+    }
+  }
+
+  close (): void {
+    for (const watcher of this.#watchers.values()) watcher.close()
+  }
+
+  /** A watch for each folder: one for all that is below is not the same on all systems. */
+  #follow ({ base }: Pick<State, 'base'>): void {
+    const rows = Array.from(base.values()).filter(({ kind }) => kind === 'folder')
+    const folders = new Set(['', ...rows.map(({ path }) => path)])
+    for (const [path, watcher] of this.#watchers) {
+      if (folders.has(path)) continue
+      watcher.close()
+      this.#watchers.delete(path)
+    }
+    this.#isBlind = false
+    for (const path of folders) if (!this.#watchers.has(path)) this.#add(path)
+  }
+
+  #add (path: string): void {
+    const changed = (_: string, name: string | null) => {
+      if (path === '' && name === OWN_FOLDER) return
+      this.#changes++
+      this.#notify()
+    }
+    try {
+      // The folder may be deleted while it is watched.
+      const watcher = watch(join(this.#folder, path), changed).on('error', () => {
+        watcher.close()
+        this.#watchers.delete(path)
+      })
+      this.#watchers.set(path, watcher)
+    } catch {
+      this.#isBlind = true
+    }
+  }
+}
+
+/** Resolves after so long, or when the signal aborts. */
+function pause (milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, milliseconds)
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
