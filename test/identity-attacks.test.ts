@@ -61,7 +61,7 @@ test('a flow is for one act and one account, for thirty minutes, once', async t 
   t.equal(outcome(await send('/api/identities', { flow: connect.flow, response: reply(connect.url) }, { user: bob })), REFUSED, 'of another account')
   t.equal(outcome(await send(SESSION, { flow: connect.flow, response: reply(connect.url) })), REFUSED, 'of another purpose')
   t.equal(outcome(await send('/api/identities', { flow: other.flow, response: reply(other.url) }, { user: ann })), REFUSED, 'of another purpose')
-  for (const change of [(flow: string) => `${flow}A`, (flow: string) => `B${flow.slice(1)}`, () => 'A']) {
+  for (const change of [(flow: string) => `${flow}A`, (flow: string) => `${flow.startsWith('B') ? 'C' : 'B'}${flow.slice(1)}`, () => 'A']) {
     t.equal(outcome(await send(SESSION, { flow: change(other.flow), response: reply(other.url) })), REFUSED, 'forged')
   }
   t.equal(outcome(await send('/api/identities', { flow: connect.flow, response: reply(connect.url) }, { user: ann })), '201', 'where it belongs it is good')
@@ -448,7 +448,7 @@ test('a provider that is down stops no start and no sign-in by password, and no 
     told.push(flow, new URL(url).searchParams.get('nonce') ?? '', ...new URLSearchParams(response).getAll('code').filter(code => code.length > 8))
     const answer = await child.send('POST', SESSION, { json: { flow, response } })
     told.push(...answer.status === 200 ? [answer.json.registration] : [])
-    t.notMatch(answer.text, /access-|refresh-secret|a secret|eyJ/)
+    t.notMatch(answer.text, /access-|refresh-secret|a secret|eyJhbGci/)
   }
   own.faults.token = response => response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ error: 'eyJhbGciOiJub25lIn0', error_description: 'refresh-secret', access_token: 'access-1' }))
   await goThrough(child, own)

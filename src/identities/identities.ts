@@ -152,8 +152,6 @@ export function createIdentities (
   }
 
   return {
-    /** Undefined without a provider. */
-    redirectUri: config.identityProvider?.redirectUri,
     begin,
 
     /** @throws oidc_unavailable. */

@@ -32,7 +32,8 @@ class ProviderFailure extends Error {}
 class ProviderOutage extends ProviderFailure {}
 
 /** How the client shows its secret to the provider (OpenID Connect Core 1.0 section 9). */
-type SecretPlace = 'client_secret_post' | 'client_secret_basic'
+const PLACES = ['client_secret_post', 'client_secret_basic'] as const
+type SecretPlace = typeof PLACES[number]
 
 type Client = typeof import('openid-client')
 
@@ -96,27 +97,24 @@ export function createProvider (settings: IdentityProvider) {
   async function grant (address: URL, { state, nonce, verifier }: FlowSecrets) {
     const client = await import('openid-client')
     const metadata = await getMetadata()
-    const { token_endpoint_auth_methods_supported: places = [] } = metadata
-    const usual = places.includes('client_secret_post') ? 'client_secret_post' : 'client_secret_basic'
+    const { token_endpoint_auth_methods_supported: listed = [] } = metadata
     const checks = {
       expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true
     }
-    const send = async (place: SecretPlace) => {
+    const first = knownPlace ?? (listed.includes(PLACES[0]) ? PLACES[0] : PLACES[1])
+    let refusal: unknown
+    for (const place of clientSecret === undefined ? [first] : new Set([first, ...PLACES])) {
       const configuration = configurations.get(place) ?? configure(client, metadata, place)
-      return { configuration, tokens: await client.authorizationCodeGrant(configuration, address, checks) }
+      try {
+        const tokens = await client.authorizationCodeGrant(configuration, address, checks)
+        knownPlace = place
+        return { client, configuration, tokens }
+      } catch (error) {
+        if (!isClientRefused(error)) throw error
+        refusal = error
+      }
     }
-    const first = knownPlace ?? usual
-    const other = first === 'client_secret_post' ? 'client_secret_basic' : 'client_secret_post'
-    const granted = await send(first).catch(async (error: unknown) => {
-      if (clientSecret === undefined || !isClientRefused(error)) throw error
-      const granted = await send(other)
-      knownPlace = other
-      return granted
-    }).catch((error: unknown) => {
-      if (!isClientRefused(error)) throw error
-      throw new ProviderOutage(`the provider refuses the client: ${reasonOf(error)}`, { cause: error })
-    })
-    return { client, ...granted }
+    throw new ProviderOutage(`the provider refuses the client: ${reasonOf(refusal)}`, { cause: refusal })
   }
 
   /** The claims of the person who has brought `response`, in which nothing is wrong. */
@@ -221,7 +219,7 @@ function isHttp (address: string): boolean {
 
 /** Never `offline_access`: no token of the provider is kept. */
 function scopeFor (allowed: IdentityProvider['allowed'], supported: readonly string[] = []): string {
-  const claims = allowed === 'anyone' ? [] : allowed.map(({ claim }) => claim)
+  const claims = neededClaims(allowed)
   return [
     'openid', 'profile', ...claims.includes('email') ? ['email'] : [],
     ...claims.includes('groups') && supported.includes('groups') ? ['groups'] : []
