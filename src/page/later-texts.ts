@@ -293,8 +293,8 @@ export const texts = {
     refusedTitle: 'Not signed in',
     toPage: 'Go to the page',
     newTitle: 'Choose a username',
-    newHint: `${provider} has told who you are, and you have no account here yet.`,
-    toExisting: 'I have an account',
+    newHint: `You have signed in with ${provider}, and have no account here yet.`,
+    toExisting: 'I have an account: connect it instead',
     existingTitle: 'Sign in with your password',
     existingHint: `Then you can connect ${provider} to your account.`,
     refusals: {

@@ -14,6 +14,8 @@ export interface EngineBrowser {
   readonly downloads: string
   /** Another window, with the same cookies. */
   openWindow (): Promise<EngineWindow>
+  /** The window that a page has opened last. Waits until there is one that was not asked for before. */
+  openedWindow (): Promise<EngineWindow>
   /** Errors and warnings on the consoles, exceptions, and what the content security policy forbade. */
   complaints (): Promise<string[]>
 }

@@ -11,6 +11,7 @@ import {
   clicking, pressing, reportViolations, typing,
   type Engine, type EngineBrowser, type EngineWindow, type InputSource
 } from './engine.ts'
+import { until } from './waiting.ts'
 
 const path = '/usr/bin/firefox-esr'
 
@@ -88,15 +89,28 @@ async function openSession (connection: Connection, folder: string): Promise<Eng
   await connection.send('session.subscribe', { events: ['log.entryAdded'] })
   await connection.send('browser.setDownloadBehavior', { downloadBehavior: { type: 'allowed', destinationFolder: downloads } })
   await connection.send('script.addPreloadScript', { functionDeclaration: `() => { ${reportViolations} }` })
+  const known = new Set(await contextsOf(connection))
+  const windowIn = (context: string) => {
+    known.add(context)
+    return windowOf(connection, context)
+  }
   return {
     downloads,
-    openWindow: () => openWindow(connection),
+    openWindow: async () => windowIn((await connection.send<{ context: string }>('browsingContext.create', { type: 'window' })).context),
+    async openedWindow () {
+      const find = async () => (await contextsOf(connection)).find(context => !known.has(context))
+      return windowIn(await until(find))
+    },
     complaints: async () => connection.complaints
   }
 }
 
-async function openWindow (connection: Connection): Promise<EngineWindow> {
-  const { context } = await connection.send<{ context: string }>('browsingContext.create', { type: 'window' })
+async function contextsOf (connection: Connection): Promise<string[]> {
+  const { contexts } = await connection.send<{ contexts: { context: string }[] }>('browsingContext.getTree', { maxDepth: 0 })
+  return contexts.map(({ context }) => context)
+}
+
+function windowOf (connection: Connection, context: string): EngineWindow {
   const evaluate = async (body: string) => {
     const expression = `(() => { ${body} })()`
     const { result, exceptionDetails } = await connection.send<Evaluated>('script.evaluate', { expression, target: { context }, awaitPromise: true })

@@ -11,6 +11,7 @@ import {
   clicking, pressing, reportViolations, typing,
   type Engine, type EngineBrowser, type EngineWindow, type InputSource
 } from './engine.ts'
+import { until } from './waiting.ts'
 import { freePort } from './wire.ts'
 
 const driver = '/usr/bin/WebKitWebDriver'
@@ -75,6 +76,10 @@ class Session {
     return this.#window
   }
 
+  handles (): Promise<string[]> {
+    return send('GET', `${this.#address}/window/handles`)
+  }
+
   async sendTo<Result> (handle: string, command: string, body: object): Promise<Result> {
     if (handle !== this.#window) await this.send('window', { handle })
     this.#window = handle
@@ -115,6 +120,7 @@ const takeComplaints = 'return JSON.stringify((globalThis.complaints ?? []).spli
 
 function browserOf (session: Session, downloads: string): EngineBrowser {
   const windows: string[] = []
+  const opened: string[] = []
   const complaints: string[] = []
   const take = async (handle: string) => {
     complaints.push(...JSON.parse(await runIn(session, handle, takeComplaints)) as string[])
@@ -125,6 +131,14 @@ function browserOf (session: Session, downloads: string): EngineBrowser {
       const handle = await session.openWindow()
       windows.push(handle)
       return windowOf(session, handle, () => take(handle))
+    },
+    async openedWindow () {
+      const known = [...windows, ...opened]
+      const find = async () => (await session.handles()).find(handle => !known.includes(handle))
+      const handle = await until(find)
+      opened.push(handle)
+      // A page can close it, with what it has complained of.
+      return windowOf(session, handle, async () => {})
     },
     async complaints () {
       for (const handle of windows) await take(handle)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { EngineBrowser, EngineWindow, Point } from '../kit/engine.ts'
+import { until } from '../kit/waiting.ts'
 import { shows } from './browser.ts'
 import { PASSWORD } from './page.ts'
 
@@ -119,6 +120,18 @@ export async function signIn (window: EngineWindow, username: string): Promise<v
 export async function goTo (window: EngineWindow, view: string): Promise<void> {
   await click(window, 'link', view)
   await waitFor(window, 'heading', view)
+}
+
+/** Signs in at a provider for tests, whose forms have no labels, and lets it tell who that is. */
+export async function signInAt (window: EngineWindow, login: string): Promise<void> {
+  for (const prompt of ['login', 'consent']) {
+    // A page that is being left can't be asked.
+    await until(() => evaluate(window, prompt => document.querySelector(`[name=prompt][value=${prompt}]`) !== null, prompt).catch(() => false))
+    await evaluate(window, login => {
+      for (const field of document.querySelectorAll<HTMLInputElement>('[name=login], [name=password]')) field.value = login
+      document.querySelector('form')?.requestSubmit()
+    }, login)
+  }
 }
 
 /** Writes files to a folder of the disk, and chooses them for an upload. */

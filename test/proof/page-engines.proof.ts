@@ -4,20 +4,23 @@ import { test, type Test } from 'tap'
 import type { EngineBrowser, EngineWindow } from '../kit/engine.ts'
 import { firefox } from '../kit/firefox.ts'
 import { root } from '../kit/root.ts'
+import { signUp, type Settings } from '../kit/server.ts'
+import { until } from '../kit/waiting.ts'
 import { webkit } from '../kit/webkit.ts'
 import { shows } from './browser.ts'
 import {
-  choose, click, evaluate, fill, fillCredentials, focused, goTo, isSaved, names, noDialog, reads, signIn, tabTo, upload,
-  visit, waitFor
+  choose, click, evaluate, fill, fillCredentials, focused, goTo, isSaved, names, noDialog, reads, signIn, signInAt,
+  tabTo, upload, visit, waitFor
 } from './engine-steps.ts'
+import { startWithProvider, type IdentityServer } from './identities-page.ts'
 import { giveAway, startOwnLinks, type LinkServer } from './links-page.ts'
 import { PASSWORD } from './page.ts'
 
 /** The page in the other engines. The stories of page/ go deeper, in Chromium. */
 
-interface Story {
+interface Story<Server> {
   readonly t: Test
-  readonly server: LinkServer
+  readonly server: Server
   readonly browser: EngineBrowser
   /** The page, of nobody yet. */
   readonly window: EngineWindow
@@ -29,7 +32,7 @@ interface Story {
 const REFUSED = /status of 4\d\d/
 
 /** Tells a story in each engine, on a server with links whose user is `ann`. */
-const stories: [name: string, run: (story: Story) => Promise<void>][] = []
+const stories: [name: string, run: (story: Story<LinkServer>) => Promise<void>][] = []
 const story = (...told: typeof stories[number]) => { stories.push(told) }
 
 story('a user registers, uploads small files, which are chosen by mouse and keyboard, deleted and restored, and signs out and in', async ({ t, server, window, disk }) => {
@@ -170,9 +173,91 @@ story('many are one act: undone by Ctrl+Z, one row of the trash, and finished wi
   await reads(t, window, '3 files, 1 folder')
 })
 
-async function tell (t: Test, browser: EngineBrowser, run: (story: Story) => Promise<void>): Promise<void> {
+/** On a server whose people have identities at a provider. */
+const identityStories: [name: string, run: (story: Story<IdentityServer>) => Promise<void>][] = []
+const identityStory = (...told: typeof identityStories[number]) => { identityStories.push(told) }
+
+/** The form of a sign-in grows when the page knows whether passkeys can be used: then the button moves. */
+async function goToProvider (window: EngineWindow): Promise<void> {
+  const isKnown = () => evaluate(window, () => performance.getEntriesByType('resource').some(({ name }) => name === `${location.origin}/`))
+  await until(() => isKnown().catch(() => false))
+  await click(window, 'button', 'Sign in with Example')
+}
+
+const shownName = (window: EngineWindow) => evaluate(window, () => document.querySelector('.username')?.textContent)
+
+/** Registers somebody at the sign-in page. */
+async function registerAt (window: EngineWindow, login: string): Promise<void> {
+  await goToProvider(window)
+  await signInAt(window, login)
+  await waitFor(window, 'heading', 'Choose a username')
+  await click(window, 'button', 'Create an account')
+  await waitFor(window, 'button', 'Sign out')
+}
+
+identityStory('in one window somebody registers with a provider; a reload and Back lose nothing', async ({ t, server, window }) => {
+  await goToProvider(window)
+  await shows(t, () => evaluate(window, () => document.querySelector('[name=login]') !== null).catch(() => false), true, 'the provider is shown')
+  await window.run('history.back(); return ""')
+  await registerAt(window, 'Mia')
+  t.equal(await evaluate(window, () => location.href), `${server.home}/`, 'nothing of the answer stays in the address')
+  await shows(t, () => shownName(window), 'Mia')
+  await window.reload()
+  await waitFor(window, 'button', 'Sign out')
+  await click(window, 'button', 'Sign out')
+  await reads(t, window, 'Example may still know you.')
+  await goToProvider(window)
+  await waitFor(window, 'button', 'Sign out')
+  await shows(t, () => shownName(window), 'Mia')
+})
+
+identityStory('without a password, a token and a new session are confirmed in a new window', async ({ t, server, window }) => {
+  await registerAt(window, 'Noa')
+  await goTo(window, 'Account')
+  await reads(t, window, 'Your account has no password: Example signs you in.')
+  await click(window, 'button', 'New token')
+  await fill(window, 'Name', 'a program')
+  await evaluate(window, () => document.querySelector<HTMLInputElement>('[name=scopes][value=account]')?.click())
+  await click(window, 'button', 'Create the token')
+  await waitFor(window, 'heading', 'Token created')
+  const token = String(await evaluate(window, () => document.querySelector<HTMLInputElement>('.secret input')?.value))
+  t.equal((await server.send('GET', '/api/files', { token })).status, 200)
+  await click(window, 'button', 'Done')
+  t.equal((await server.send('DELETE', '/api/tokens', { token })).status, 204)
+  // The page may know already, and then its dialog covers the links.
+  await evaluate(window, () => { location.hash = 'trash' })
+  await waitFor(window, 'heading', 'Your session has ended')
+  await goToProvider(window)
+  await noDialog(t, window)
+  await shows(t, () => shownName(window), 'Noa')
+})
+
+identityStory('an account with a password is connected in a new window', async ({ t, server, browser, window }) => {
+  const { user: [username] } = await signUp(server)
+  await signIn(window, username)
+  await goTo(window, 'Account')
+  await click(window, 'button', 'Connect Example')
+  await signInAt(await browser.openedWindow(), 'Kim')
+  await waitFor(window, 'heading', 'Connect Example')
+  await fill(window, 'Current password', PASSWORD)
+  await click(window, 'button', 'Connect')
+  await reads(t, window, 'Example is connected.')
+  await reads(t, window, 'Kim')
+  await click(window, 'button', 'Sign out')
+  await goToProvider(window)
+  await shows(t, () => shownName(window), username)
+})
+
+/** Where the page of a server is, if not at its address. */
+interface Placed { readonly url: string, readonly home?: string }
+
+type Start<Server> = (t: Test, settings: Settings) => Promise<Server>
+
+async function tell<Server extends Placed> (
+  t: Test, browser: EngineBrowser, run: (story: Story<Server>) => Promise<void>, start: Start<Server>
+): Promise<void> {
   const folder = t.testdir({ data: {}, disk: {} })
-  const server = await startOwnLinks(t, { DATA_DIR: join(folder, 'data') })
+  const server = await start(t, { DATA_DIR: join(folder, 'data') })
   const before = (await browser.complaints()).length
   const windows: EngineWindow[] = []
   const opened: EngineBrowser = {
@@ -182,7 +267,7 @@ async function tell (t: Test, browser: EngineBrowser, run: (story: Story) => Pro
       return windows.at(-1) as EngineWindow
     }
   }
-  await run({ t, server, browser: opened, window: await visit(opened, server.url), disk: join(folder, 'disk') })
+  await run({ t, server, browser: opened, window: await visit(opened, server.home ?? server.url), disk: join(folder, 'disk') })
   // A page that stays would ask a server that has ended.
   for (const window of windows) await window.goto('about:blank')
   t.strictSame((await browser.complaints()).slice(before).filter(text => !REFUSED.test(text)), [], 'no complaints')
@@ -191,6 +276,7 @@ async function tell (t: Test, browser: EngineBrowser, run: (story: Story) => Pro
 for (const engine of [firefox, webkit]) {
   void test(engine.name, { skip: engine.lacks }, async t => {
     const browser = await engine.open(t)
-    for (const [name, run] of stories) await t.test(name, t => tell(t, browser, run))
+    for (const [name, run] of stories) await t.test(name, t => tell(t, browser, run, startOwnLinks))
+    for (const [name, run] of identityStories) await t.test(name, t => tell(t, browser, run, startWithProvider))
   })
 }

@@ -18,6 +18,7 @@ export function ProviderSignIn () {
       <button type='button' onClick={() => run()}>{texts.sign.inWith(providerName)}</button>
       <Waiting isWaiting={isWaiting} />
       <ProblemText error={error} />
+      <p class='hint'>{texts.sign.or}</p>
     </>
   )
 }
