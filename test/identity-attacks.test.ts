@@ -109,6 +109,8 @@ const responses: Record<string, NonNullable<SignedInPerson['response']>> = {
   'two codes': { code: ['a', 'b'] },
   'an unknown code': { code: 'a' },
   'an error': { error: 'access_denied', code: undefined },
+  'an error of the client': { error: 'invalid_client', code: undefined },
+  'another one': { error: 'unauthorized_client', code: undefined },
   'a token in place of a code': { code: undefined, id_token: 'e30.e30.', access_token: 'a' }
 }
 
