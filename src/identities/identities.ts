@@ -87,34 +87,24 @@ export function createIdentities (
     return { challenge, secrets: { state: id, nonce: found.secretFor('nonce'), verifier: found.secretFor('verifier') } }
   }
 
-  /** What the provider says, once. @throws oidc_refused, provider_unavailable, overloaded. */
-  async function read (
-    { flow, response }: ProviderAnswer, context: AnswerContext
-  ): Promise<ProviderClaims & { sub: string }> {
-    return getProvider().exchange(response, async () => {
-      const { challenge, secrets } = await readFlow(flow, context)
-      const isNew = await ifNot('oidc_refused', metadata.identities.useChallenge(challenge).then(() => true))
-      if (isNew !== true) refuse('the flow has expired or was used')
-      return secrets
-    })
-  }
-
-  /** The same, within the limit of what is refused to a network. @throws too_many_sign_ins. */
-  async function readLimited (answer: ProviderAnswer, context: AnswerContext) {
-    const { account, request } = context
-    const origin = originOf(request)
+  /** What the provider says, once. @throws too_many_sign_ins, overloaded, oidc_refused, provider_unavailable. */
+  async function read ({ flow, response }: ProviderAnswer, context: AnswerContext) {
+    const origin = originOf(context.request)
     const attempt = {
       kind: 'oidc', network: origin.network, usernameKey: attemptKey(''), isKnownNetwork: false
     } as const
-    const finish = await attemptLimiter.acquire(
-      attempt, [networkLimit(attempt, config.signInFailures)], 'too_many_sign_ins'
-    )
+    const limit = networkLimit(attempt, config.signInFailures)
+    const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_sign_ins')
     let isRefused = false
     try {
-      return await read(answer, context)
+      return await getProvider().exchange(response, async () => {
+        const { challenge, secrets } = await readFlow(flow, context)
+        const isNew = await ifNot('oidc_refused', metadata.identities.useChallenge(challenge).then(() => true))
+        return isNew === true ? secrets : refuse('the flow has expired or was used')
+      })
     } catch (error) {
       isRefused = (error as Partial<Problem>).code === 'oidc_refused'
-      if (isRefused) record(account, origin, String((error as Problem & { cause: Error }).cause.message))
+      if (isRefused) record(context.account, origin, String((error as Problem & { cause: Error }).cause.message))
       throw error
     } finally {
       await finish(isRefused ? 'failed' : 'released')
@@ -125,10 +115,10 @@ export function createIdentities (
     securityLog.record({ kind: 'identity_refused', account, ...origin, details: { reason, subject } })
   }
 
-  /** The identity that the provider tells, which may sign in. @throws identity_not_allowed, and as `readLimited`. */
+  /** The identity that the provider tells, which may sign in. @throws identity_not_allowed, and as `read`. */
   async function identify (answer: ProviderAnswer, context: AnswerContext) {
     const { settings: { allowed, issuer } } = getProvider()
-    const claims = await readLimited(answer, context)
+    const claims = await read(answer, context)
     const identity: NewIdentity = { issuer, subject: claims.sub, label: labelOf(claims) }
     const origin = originOf(context.request)
     if (!isAllowed(claims, allowed)) {
@@ -162,8 +152,6 @@ export function createIdentities (
   }
 
   return {
-    /** Undefined without a provider. */
-    redirectUri: config.identityProvider?.redirectUri,
     begin,
 
     /** @throws oidc_unavailable. */

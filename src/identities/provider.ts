@@ -25,21 +25,15 @@ const LISTS = [
   'scopes_supported', 'token_endpoint_auth_methods_supported', 'id_token_signing_alg_values_supported'
 ] as const
 
-/**
- * Our own judgement of a provider or its answer. In an outage the provider can't be used at all, whatever the person
- * has shown.
- */
-class ProviderFailure extends Error {
-  readonly isOutage: boolean
+/** Our own judgement of an answer: it is told, where other messages can have tokens in them. */
+class ProviderFailure extends Error {}
 
-  constructor (message: string, { isOutage = false, cause }: { isOutage?: boolean, cause?: unknown } = {}) {
-    super(message, { cause })
-    this.isOutage = isOutage
-  }
-}
+/** The provider can't be used at all, whatever the person has shown. */
+class ProviderOutage extends ProviderFailure {}
 
 /** How the client shows its secret to the provider (OpenID Connect Core 1.0 section 9). */
-type SecretPlace = 'client_secret_post' | 'client_secret_basic'
+const PLACES = ['client_secret_post', 'client_secret_basic'] as const
+type SecretPlace = typeof PLACES[number]
 
 type Client = typeof import('openid-client')
 
@@ -73,7 +67,7 @@ export function createProvider (settings: IdentityProvider) {
       return await work
     } catch (error) {
       const cause = new Error(reasonOf(error))
-      if (!isOutage(error)) throw new Problem('oidc_refused', { cause })
+      if (!withCauses(error).some(each => each instanceof ProviderOutage)) throw new Problem('oidc_refused', { cause })
       reading = undefined
       throw new Problem('provider_unavailable', { retrySeconds: RETRY_SECONDS, resource: 'provider', cause })
     }
@@ -103,27 +97,24 @@ export function createProvider (settings: IdentityProvider) {
   async function grant (address: URL, { state, nonce, verifier }: FlowSecrets) {
     const client = await import('openid-client')
     const metadata = await getMetadata()
-    const { token_endpoint_auth_methods_supported: places = [] } = metadata
-    const usual = places.includes('client_secret_post') ? 'client_secret_post' : 'client_secret_basic'
+    const { token_endpoint_auth_methods_supported: listed = [] } = metadata
     const checks = {
       expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true
     }
-    const send = async (place: SecretPlace) => {
+    const first = knownPlace ?? (listed.includes(PLACES[0]) ? PLACES[0] : PLACES[1])
+    let refusal: unknown
+    for (const place of clientSecret === undefined ? [first] : new Set([first, ...PLACES])) {
       const configuration = configurations.get(place) ?? configure(client, metadata, place)
-      return { configuration, tokens: await client.authorizationCodeGrant(configuration, address, checks) }
+      try {
+        const tokens = await client.authorizationCodeGrant(configuration, address, checks)
+        knownPlace = place
+        return { client, configuration, tokens }
+      } catch (error) {
+        if (!isClientRefused(error)) throw error
+        refusal = error
+      }
     }
-    const first = knownPlace ?? usual
-    const other = first === 'client_secret_post' ? 'client_secret_basic' : 'client_secret_post'
-    const granted = await send(first).catch(async (error: unknown) => {
-      if (clientSecret === undefined || !isClientRefused(error)) throw error
-      const granted = await send(other)
-      knownPlace = other
-      return granted
-    }).catch((error: unknown) => {
-      if (!isClientRefused(error)) throw error
-      throw new ProviderFailure(`the provider refuses the client: ${reasonOf(error)}`, { isOutage: true, cause: error })
-    })
-    return { client, ...granted }
+    throw new ProviderOutage(`the provider refuses the client: ${reasonOf(refusal)}`, { cause: refusal })
   }
 
   /** The claims of the person who has brought `response`, in which nothing is wrong. */
@@ -207,7 +198,7 @@ export async function readProviderMetadata ({ issuer, clientId }: IdentityProvid
     }
     return metadata
   } catch (error) {
-    throw new ProviderFailure(`the metadata can't be used: ${reasonOf(error)}`, { isOutage: true, cause: error })
+    throw new ProviderOutage(`the metadata can't be used: ${reasonOf(error)}`, { cause: error })
   }
 }
 
@@ -228,32 +219,33 @@ function isHttp (address: string): boolean {
 
 /** Never `offline_access`: no token of the provider is kept. */
 function scopeFor (allowed: IdentityProvider['allowed'], supported: readonly string[] = []): string {
-  const claims = allowed === 'anyone' ? [] : allowed.map(({ claim }) => claim)
+  const claims = neededClaims(allowed)
   return [
     'openid', 'profile', ...claims.includes('email') ? ['email'] : [],
     ...claims.includes('groups') && supported.includes('groups') ? ['groups'] : []
   ].join(' ')
 }
 
-/** The whole answer of the provider. @throws {ProviderFailure} if there is none, or it is not to be used. */
+/** The whole answer of the provider. @throws {ProviderOutage} if there is none, or it is not to be used. */
 async function fetchAnswer (url: string, options: CustomFetchOptions): Promise<Response> {
   try {
     const { status, headers, body } = await fetch(url, { ...options as RequestInit, redirect: 'manual' })
     if (status === 429 || status >= 500) {
       await body?.cancel()
-      throw outage(`the provider has answered with ${status}`)
+      throw new ProviderOutage(`the provider has answered with ${status}`)
     }
     const bytes = await readBytes(body)
     return new Response(bytes.length === 0 ? null : bytes, { status, headers })
   } catch (error) {
-    throw error instanceof ProviderFailure ? error : outage(`the provider can't be reached: ${reasonOf(error)}`)
+    if (error instanceof ProviderOutage) throw error
+    throw new ProviderOutage(`the provider can't be reached: ${reasonOf(error)}`)
   }
 }
 
-/** @throws {ProviderFailure} unless it has keys. */
+/** @throws {ProviderOutage} unless it has keys. */
 async function requireKeys (answer: Response): Promise<Response> {
   const { keys } = await answer.clone().json().catch(() => ({})) as { keys?: unknown }
-  if (answer.status !== 200 || !Array.isArray(keys)) throw outage('the keys of the provider can\'t be used')
+  if (answer.status !== 200 || !Array.isArray(keys)) throw new ProviderOutage('the keys of the provider can\'t be used')
   return answer
 }
 
@@ -262,28 +254,24 @@ async function readBytes (body: ReadableStream<Uint8Array> | null): Promise<Uint
   let length = 0
   for await (const chunk of (body ?? []) as unknown as AsyncIterable<Uint8Array>) {
     length += chunk.length
-    if (length > MAX_ANSWER_BYTES) throw outage(`an answer has more than ${MAX_ANSWER_BYTES} bytes`)
+    if (length > MAX_ANSWER_BYTES) throw new ProviderOutage(`an answer has more than ${MAX_ANSWER_BYTES} bytes`)
     chunks.push(chunk)
   }
   return new Uint8Array(Buffer.concat(chunks))
 }
 
-function outage (message: string): ProviderFailure {
-  return new ProviderFailure(message, { isOutage: true })
-}
-
-function isOutage (error: unknown): boolean {
-  return withCauses(error).some(each => each instanceof ProviderFailure && each.isOutage)
-}
-
-/** Whether the provider does not take the secret, or has no such client (RFC 6749 section 5.2). */
+/**
+ * Whether the provider does not take the secret, or has no such client (RFC 6749 section 5.2). The error in a query is
+ * whatever its sender likes.
+ */
 function isClientRefused (error: unknown): boolean {
-  const { error: code, status, code: kind } = error as { error?: unknown, status?: unknown, code?: unknown }
-  return code === 'invalid_client' || code === 'unauthorized_client' ||
-    (kind === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE' && status === 401)
+  const { error: reason, status, code } = error as { error?: unknown, status?: unknown, code?: unknown }
+  return code === 'OAUTH_RESPONSE_BODY_ERROR'
+    ? reason === 'invalid_client' || reason === 'unauthorized_client'
+    : code === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE' && status === 401
 }
 
-/** An error code of OAuth: it can be no token. The one in a query is whatever its sender likes. */
+/** An error code of OAuth: it can be no token. */
 const ERROR_CODE = /^[a-z_]{1,64}$/
 
 /**

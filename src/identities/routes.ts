@@ -25,8 +25,8 @@ const answerFailures: FailureCode[] = [
 const IDENTITY_CURL = '-H "Content-Type: application/json" -d \'{"flow":"<flow>","response":"<query>"}\''
 
 /** The address to which the provider sends the browser, if there is one. */
-export const callbackRoutes: Routes = async (app, { config, identities }) => {
-  if (identities.redirectUri === undefined) return
+export const callbackRoutes: Routes = async (app, { config }) => {
+  if (config.identityProvider === undefined) return
 
   // The page is at `/`, because its addresses are relative. No server is sent the fragment.
   app.get('/oidc/callback', { schema: { hide: true } }, async ({ raw }, reply) => {
