@@ -21,6 +21,13 @@ const foreign = await generateKeyPair('ES256')
 const unrelated = await generateKeyPair('RS256')
 const server = await startServer(tap, { ...unlimited, ...provider.settings }, { clock })
 
+/** Makes an hour pass for metadata and keys, which are kept so long. */
+const { now: performanceNow } = performance
+let passed = 0
+performance.now = () => performanceNow.call(performance) + passed
+tap.teardown(() => { performance.now = performanceNow })
+const passHour = () => { passed += HOUR }
+
 const SESSION = '/api/session/oidc'
 const REFUSED = '401 oidc_refused'
 const UNAVAILABLE = '503 provider_unavailable'
@@ -102,6 +109,8 @@ const responses: Record<string, NonNullable<SignedInPerson['response']>> = {
   'two codes': { code: ['a', 'b'] },
   'an unknown code': { code: 'a' },
   'an error': { error: 'access_denied', code: undefined },
+  'an error of the client': { error: 'invalid_client', code: undefined },
+  'another one': { error: 'unauthorized_client', code: undefined },
   'a token in place of a code': { code: undefined, id_token: 'e30.e30.', access_token: 'a' }
 }
 
@@ -226,21 +235,19 @@ for (const place of ['metadata', 'keys', 'token', 'userinfo'] as const) {
     t.teardown(() => { delete provider.faults[place] })
     await changesNothing(async () => {
       for (const [name, fault] of Object.entries(failures)) {
-        // Metadata and keys are kept for an hour, unless the provider failed.
-        const own = ['metadata', 'keys'].includes(place) ? await startServer(t, { ...unlimited, ...provider.settings, DATA_DIR: t.testdir() }) : server
-        const flow = place === 'metadata' ? undefined : await begin(own)
+        if (['metadata', 'keys'].includes(place)) passHour()
+        const flow = place === 'metadata' ? undefined : await begin(server)
         provider.faults[place] = fault
         const elsewhere = provider.requests.filter(({ place }) => String(place) === 'elsewhere').length
         const answer = flow === undefined
-          ? await own.send('POST', `${SESSION}/options`)
-          : await own.send('POST', SESSION, { json: { flow: flow.flow, response: provider.signIn(flow.url) } })
+          ? await server.send('POST', `${SESSION}/options`)
+          : await send(SESSION, { flow: flow.flow, response: provider.signIn(flow.url) })
         const isRefused = ['token', 'userinfo'].includes(place) && refusals.includes(name)
         t.equal(outcome(answer), isRefused ? REFUSED : UNAVAILABLE, name)
         if (!isRefused) t.match(answer.headers['retry-after'], /^[1-9]/, name)
         t.equal(provider.requests.filter(({ place }) => String(place) === 'elsewhere').length, elsewhere, 'no redirect is followed')
         delete provider.faults[place]
-        t.equal((await goThrough(own, provider)).status, 200, `${name}: then all is well`)
-        if (own !== server) await own.close()
+        t.equal((await goThrough(server, provider)).status, 200, `${name}: then all is well`)
       }
     }, isSame => t.ok(isSame))
   })
@@ -256,17 +263,15 @@ test('metadata of another provider, or with an address that others could read, a
     { userinfo_endpoint: 'http://id.example.org/userinfo' }, { userinfo_endpoint: null },
     { scopes_supported: null }, { scopes_supported: 'groups' }, { token_endpoint_auth_methods_supported: 7 }, { id_token_signing_alg_values_supported: ['\u001B[31mES256'] }, { id_token_signing_alg_values_supported: [256] }
   ]
-  const settings = { ...unlimited, ...provider.settings, OIDC_ALLOW: 'groups=staff' }
-  const folder = t.testdir()
-  for (const [index, fault] of faults.entries()) {
-    const own = await startServer(t, { ...settings, DATA_DIR: `${folder}/${index}` })
+  const own = await startServer(t, { ...unlimited, ...provider.settings, OIDC_ALLOW: 'groups=staff' })
+  for (const fault of faults) {
+    passHour()
     Object.assign(provider.metadata, fault)
     const answer = await own.send('POST', `${SESSION}/options`)
     // The issuer is compared as a URL.
     t.equal(outcome(answer), fault.issuer === `${provider.issuer}/` ? '200' : UNAVAILABLE, JSON.stringify(fault))
     Object.assign(provider.metadata, right)
     t.equal(outcome(await own.send('POST', `${SESSION}/options`)), '200', 'they are read again')
-    await own.close()
   }
 })
 
@@ -298,11 +303,11 @@ test('metadata are read once an hour, and keys again for a new one, once a minut
   t.teardown(() => provider.keys.pop())
   const makeToken = (claims: JWTPayload) => signed(privateKey)(claims, { alg: 'ES256', kid: 'new' })
   t.equal(outcome(await goThrough(own, provider, { makeToken })), REFUSED)
-  const [date, { now: performanceNow }] = [Date.now, performance]
-  t.teardown(() => Object.assign(performance, { now: performanceNow }) && Object.assign(Date, { now: date }))
+  const { now: date } = Date
+  t.teardown(() => { Date.now = date })
   Date.now = () => date() + MINUTE
   t.equal(outcome(await goThrough(own, provider, { makeToken })), '200')
-  performance.now = () => performanceNow.call(performance) + HOUR
+  passHour()
   await begin(own)
   t.equal(count('metadata') - read, 2)
 })

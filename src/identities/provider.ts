@@ -260,14 +260,18 @@ async function readBytes (body: ReadableStream<Uint8Array> | null): Promise<Uint
   return new Uint8Array(Buffer.concat(chunks))
 }
 
-/** Whether the provider does not take the secret, or has no such client (RFC 6749 section 5.2). */
+/**
+ * Whether the provider does not take the secret, or has no such client (RFC 6749 section 5.2). The error in a query is
+ * whatever its sender likes.
+ */
 function isClientRefused (error: unknown): boolean {
-  const { error: code, status, code: kind } = error as { error?: unknown, status?: unknown, code?: unknown }
-  return code === 'invalid_client' || code === 'unauthorized_client' ||
-    (kind === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE' && status === 401)
+  const { error: reason, status, code } = error as { error?: unknown, status?: unknown, code?: unknown }
+  return code === 'OAUTH_RESPONSE_BODY_ERROR'
+    ? reason === 'invalid_client' || reason === 'unauthorized_client'
+    : code === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE' && status === 401
 }
 
-/** An error code of OAuth: it can be no token. The one in a query is whatever its sender likes. */
+/** An error code of OAuth: it can be no token. */
 const ERROR_CODE = /^[a-z_]{1,64}$/
 
 /**

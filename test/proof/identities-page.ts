@@ -12,12 +12,14 @@ export interface IdentityServer extends RunningServer {
 }
 
 /** A server whose people have identities at a real provider, which calls itself `Example`. */
-export async function startWithProvider (t: Test, settings: Settings = {}): Promise<IdentityServer> {
+export async function startWithProvider (
+  t: Test, settings: Settings = {}, start = (settings: Settings): Promise<RunningServer> => startServer(t, settings)
+): Promise<IdentityServer> {
   const port = await freePort()
   const home = `http://localhost:${port}`
   const provider = await startRealProvider(t, { publicUrl: home })
   const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0', SIGN_IN_FAILURES: '1000' }
-  const server = await startServer(t, { ...unlimited, ...provider.settings, OIDC_NAME: 'Example', PORT: String(port), ...settings })
+  const server = await start({ ...unlimited, ...provider.settings, OIDC_NAME: 'Example', PORT: String(port), ...settings })
   return { ...server, home }
 }
 

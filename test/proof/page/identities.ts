@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import tap, { type Test } from 'tap'
-import { signUp } from '../../kit/server.ts'
+import { sharedServer, signUp } from '../../kit/server.ts'
 import { button, checkView, dialog, problemIn, section } from '../account-page.ts'
 import { browserTest, shows } from '../browser.ts'
 import { signInAt, startWithProvider, windowOf, type IdentityServer } from '../identities-page.ts'
@@ -10,7 +10,7 @@ let started: Promise<IdentityServer> | undefined
 
 /** The server of these stories: who has an identity can register, and who has not can't. */
 function server (): Promise<IdentityServer> {
-  started ??= startWithProvider(tap)
+  started ??= startWithProvider(tap, {}, sharedServer)
   return started
 }
 
