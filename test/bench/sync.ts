@@ -181,6 +181,7 @@ async function compareWatches ({ rounds, folder }: Pick<Bench, 'rounds' | 'folde
     changes.push({ ours: (performance.now() - began) / 1000, baseline: CHANGE_SECONDS })
     await wait(2 * QUIET_MILLISECONDS)
   }
+  await wait(4 * QUIET_MILLISECONDS)
   const count = async () => ({
     cpu: children.reduce((sum, { pid }) => sum + cpuSeconds(Number(pid)), 0) / children.length,
     requests: await requestsOf(metricsPort, 'GET') / children.length
