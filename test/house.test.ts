@@ -31,7 +31,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   blobs: 2000,
   'blobs/disk': 6100,
   'blobs/s3': 10_700,
-  commands: 12_600,
+  commands: 14_000,
   config: 1100,
   'data-folder': 2800,
   deployment: 700,
@@ -46,7 +46,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9600,
   monitoring: 5000,
   openapi: 4500,
-  sync: 18_900,
+  sync: 19_600,
   tokens: 7400,
   uploads: 15_100,
   webdav: 10_400
