@@ -12,6 +12,8 @@ import { OWN_FOLDER } from './trees.ts'
 
 const NANOSECONDS = 1_000_000n
 
+const CHUNK_BYTES = 256 * 1024
+
 /** Error codes of file systems without hard links. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 
@@ -73,7 +75,11 @@ export function openFolderDisk (root: string): Disk {
       try {
         const { stamp } = describe(await handle.stat({ bigint: true }))
         const hash = createHash('sha256')
-        for await (const chunk of handle.createReadStream({ autoClose: false })) hash.update(chunk as Buffer)
+        const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
+        for (let length = -1; length !== 0;) {
+          length = (await handle.read(chunk)).bytesRead
+          hash.update(chunk.subarray(0, length))
+        }
         const after = describe(await handle.stat({ bigint: true }))
         return after.stamp === stamp ? { stamp, sha256: hash.digest('hex') } : undefined
       } finally {

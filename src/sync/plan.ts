@@ -134,11 +134,13 @@ export function plan (trees: Trees, options: PlanOptions): Plan {
 function planMoves (trees: Trees, { refused, waiting }: PlanOptions): Act[] {
   const { base, local, mirror } = trees
   const findLocal = localPlaces(trees)
-  const mirrorKeys = new Map(Array.from(mirror, ([key, { id }]) => [id, key]))
+  const mirrorKeys = new Map<string, string>()
+  for (const [key, { id }] of mirror) mirrorKeys.set(id, key)
   const moves: Act[] = []
   const taken = new Set<string>()
 
-  for (const [key, row] of parentsFirst(base)) {
+  for (const key of levelsOf(base.keys()).flat()) {
+    const row = base.get(key) as BaseRow
     const mirrorKey = mirrorKeys.get(row.id)
     if (mirrorKey === undefined || refused.has(row.id)) continue
     const localKey = findLocal(key, row)
@@ -229,9 +231,9 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
   // A folder with such things on the server is not empty.
   for (const [key, { hasIgnored }] of mirror) if (hasIgnored) raise(inMirror, key, STAYS)
 
-  const keys = new Set([...base.keys(), ...local.keys(), ...mirror.keys()])
-  keys.delete('')
-  for (const key of deepestFirst(keys)) {
+  const keys = new Set(base.keys())
+  for (const key of [...local.keys(), ...mirror.keys()]) if (key !== '') keys.add(key)
+  for (const key of levelsOf(keys).reverse().flat()) {
     const [here, there] = decide(key)
     raise(inLocal, parentOf(key), here)
     raise(inMirror, parentOf(key), there)
@@ -326,9 +328,11 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
 /** New paths of what may have been moved there just now: whether its former path is absent is not known yet. */
 function suspectedMoves ({ base, local }: Trees): Set<string> {
   const isUnknown = (key: string) => !local.has(key) && !isAbsent(local, key)
-  const unknown = new Map(Array.from(base).filter(([key]) => isUnknown(key)).map(([, row]) => [row.inode, row.kind]))
-  const suspects = Array.from(local).filter(([key, { inode, kind }]) => !base.has(key) && unknown.get(inode) === kind)
-  return new Set(suspects.map(([key]) => key))
+  const unknown = new Map<string, Kind>()
+  const suspects = new Set<string>()
+  for (const [key, { inode, kind }] of base) if (isUnknown(key)) unknown.set(inode, kind)
+  for (const [key, { inode, kind }] of local) if (!base.has(key) && unknown.get(inode) === kind) suspects.add(key)
+  return suspects
 }
 
 /** Whether bytes are on a side under a name that is not agreed; of a file that is not hashed only its size is known. */
@@ -406,17 +410,17 @@ export function joined (folder: string, name: string): string {
   return folder === '' ? name : `${folder}/${name}`
 }
 
+/** The keys of each depth, in their order. */
+function levelsOf (keys: Iterable<string>): string[][] {
+  const levels: string[][] = []
+  for (const key of keys) (levels[depthOf(key)] ??= []).push(key)
+  return levels
+}
+
 function depthOf (key: string): number {
-  return key.split('/').length
-}
-
-function parentsFirst (rows: ReadonlyMap<string, BaseRow>): [string, BaseRow][] {
-  return Array.from(rows, ([key, row]) => ({ key, row, depth: depthOf(key) }))
-    .sort((a, b) => a.depth - b.depth).map(({ key, row }) => [key, row])
-}
-
-function deepestFirst (keys: Iterable<string>): string[] {
-  return Array.from(keys, key => ({ key, depth: depthOf(key) })).sort((a, b) => b.depth - a.depth).map(({ key }) => key)
+  let depth = 0
+  for (let slash = key.indexOf('/'); slash !== -1; slash = key.indexOf('/', slash + 1)) depth++
+  return depth
 }
 
 function only<T> (values: readonly T[]): T | undefined {

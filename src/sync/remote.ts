@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { chmod, open as openFile, rm, stat } from 'node:fs/promises'
+import { chmod, open as openFile, readFile, rm, stat } from 'node:fs/promises'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ const IDLE_MILLISECONDS = 60_000
 
 const PAGE = '1000'
 
-/** From this size on, an upload can go on after a cut. */
+/** From this size on, an upload can go on after a cut. What is smaller is read whole. */
 const RESUMABLE_BYTES = 8 * 1024 ** 2
 
 /** How many requests in a row may carry no byte, and the pause after the first; it doubles each time. */
@@ -44,6 +44,7 @@ interface Call {
   readonly query?: Record<string, string | undefined>
   readonly headers?: Record<string, string | undefined>
   readonly json?: object
+  readonly bytes?: Buffer
   readonly body?: { readonly stream: Readable, readonly size: number }
   readonly signal?: AbortSignal | undefined
 }
@@ -78,11 +79,11 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
     const { query = {}, headers = {}, json, body, signal } = call
     const address = new URL(url + path)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) address.searchParams.set(name, value)
-    const bytes = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
+    const bytes = json === undefined ? call.bytes : Buffer.from(JSON.stringify(json))
     const length = bytes?.length ?? body?.size
     const sent = {
       authorization: `Bearer ${token}`,
-      ...bytes && { 'content-type': 'application/json' },
+      ...json && { 'content-type': 'application/json' },
       ...length !== undefined && { 'content-length': String(length) },
       ...Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined))
     }
@@ -221,7 +222,9 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
       }
       const call = { query: { folderId }, headers }
       if (size >= RESUMABLE_BYTES) return storedOf('file', await uploadInParts(bytesOf(path), call, { file, size }))
-      return storedOf('file', await ask<ApiEntry>('PUT', bytesOf(path), { ...call, body: partOf({ file, size }, 0) }))
+      const stored = await ask<ApiEntry>('PUT', bytesOf(path), { ...call, bytes: await readFile(file) })
+      onBytes(size)
+      return storedOf('file', stored)
     },
 
     makeFolder: async (path, folderId) =>

@@ -115,7 +115,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
     await diskActs.tidy(state, key => state.commit({ base: [[key, undefined]] }))
     const { local, left } = await scan(disk, state, { ...options, sightings })
     const pretended: Act[] = []
-    const copy = new Map(state.base)
+    const copy = new Map(options.isDryRun === true ? state.base : [])
     const trees = options.isDryRun === true ? { ...treesOf(local), base: copy } : treesOf(local)
     const context = { ...options, diskActs, trees }
     const isOver = () => cut !== undefined || disk.elapsed() - startedAt > PASS_MILLISECONDS

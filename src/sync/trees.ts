@@ -17,13 +17,16 @@ export interface NameRules {
 /** When a path was first seen with a stamp, for what has a time in the future. */
 export type Sightings = Map<string, { stamp: string, at: number }>
 
+interface FoundEntry { readonly entry: LocalEntry, readonly changedAt: number }
+
 /** Reads the whole folder. `left` are paths that are left alone, because another one is alike. */
 export async function scan (
   disk: Disk, { base }: Pick<State, 'base'>, { keyOf, isIgnored, sightings }: NameRules & { sightings: Sightings }
 ): Promise<{ local: Map<string, LocalEntry>, left: string[] }> {
   const local = new Map<string, LocalEntry>()
   const left: string[] = []
-  const known = new Map(Array.from(base.values(), ({ stamp, sha256 }) => [stamp, sha256]))
+  const known = new Map<string, BaseRow>()
+  for (const row of base.values()) known.set(row.stamp, row)
   const startedAt = disk.now()
   const root = disk.stat('')
   if (root?.kind !== 'folder') throw new Error('the folder is gone')
@@ -37,37 +40,43 @@ export async function scan (
   }
   return { local, left }
 
-  function walk (path: string, { inode }: DiskEntry): void {
+  function walk (path: string, { inode }: Pick<DiskEntry, 'inode'>): void {
     const names = disk.list(path)
-    const folder = { path, kind: 'folder', sha256: '', inode, stamp: inode, size: 0 } as const
-    const isOwn = (name: string) => path === '' && name === OWN_FOLDER
-    const entries = Array.from(names ?? []).filter(name => !isOwn(name))
-      .map(name => ({ path: joined(path, name), entry: disk.stat(joined(path, name)) }))
-    const isCarried = ({ path, entry }: { path: string, entry: DiskEntry | undefined }) =>
-      entry !== undefined && !isIgnored(path, entry.kind === 'folder')
-    const carried = entries.filter(isCarried)
-    const hasIgnored = entries.some(item => item.entry !== undefined && !isCarried(item))
-    local.set(keyOf(path), { ...folder, hasIgnored, isSettled: names !== undefined })
-    for (const { path, entry } of placesOf(carried)) if (entry !== undefined) add(path, entry)
+    const places = Array.from(names ?? []).map(name => joined(path, name)).filter(place => place !== OWN_FOLDER)
+    const entries = places.map(find).filter(entry => entry !== undefined)
+    const found = entries.filter(({ entry: { path, kind } }) => !isIgnored(path, kind === 'folder'))
+    const hasIgnored = found.length < entries.length
+    const isSettled = names !== undefined
+    local.set(keyOf(path), { path, kind: 'folder', sha256: '', inode, stamp: inode, size: 0, isSettled, hasIgnored })
+    for (const [key, entry] of placesOf(found)) {
+      if (entry.kind === 'folder') walk(entry.path, entry)
+      else local.set(key, entry)
+    }
+  }
+
+  /** What is as in the base has the strings of its row, so that memory has them once. */
+  function find (place: string): FoundEntry | undefined {
+    const stat = disk.stat(place)
+    if (stat === undefined) return undefined
+    const { kind, size, changedAt } = stat
+    const row = known.get(stat.stamp)
+    const sha256 = kind === 'file' ? row?.sha256 : ''
+    const path = same(row?.path, place)
+    const inode = same(row?.inode, stat.inode)
+    const { stamp } = row ?? stat
+    return { entry: { path, kind, sha256, inode, stamp, size, isSettled: true, hasIgnored: false }, changedAt }
   }
 
   /** Of names that are alike here, that in the base has the place, else the oldest. */
-  function placesOf <T extends { path: string, entry: DiskEntry | undefined }> (items: T[]): T[] {
-    const places = new Map<string, T>()
-    const age = ({ path, entry }: T) => base.get(keyOf(path))?.path === path ? -1 : Number(entry?.changedAt)
-    for (const item of items.sort((a, b) => age(a) - age(b))) {
-      const key = keyOf(item.path)
-      if (places.has(key)) left.push(item.path)
-      else places.set(key, item)
+  function placesOf (found: FoundEntry[]): Map<string, LocalEntry> {
+    const places = new Map<string, LocalEntry>()
+    const age = ({ entry, changedAt }: FoundEntry) => base.get(keyOf(entry.path))?.path === entry.path ? -1 : changedAt
+    for (const { entry } of found.sort((a, b) => age(a) - age(b))) {
+      const key = keyOf(entry.path)
+      if (places.has(key)) left.push(entry.path)
+      else places.set(key, entry)
     }
-    return Array.from(places.values())
-  }
-
-  function add (path: string, entry: DiskEntry): void {
-    if (entry.kind === 'folder') return walk(path, entry)
-    const { kind, inode, stamp, size } = entry
-    const sha256 = kind === 'file' ? known.get(stamp) : ''
-    local.set(keyOf(path), { path, kind, sha256, inode, stamp, size, isSettled: true, hasIgnored: false })
+    return places
   }
 
   async function hashOf ({ path, stamp }: LocalEntry): Promise<string | undefined> {
@@ -114,18 +123,21 @@ export function mirrorTree (
   function addFolder (
     path: string, { id, sha256, size }: Pick<ServerEntry, 'id' | 'sha256' | 'size'>, parentId: string | null
   ): void {
-    const inside = children.get(parentId) ?? []
-    const carried = inside.filter(({ name, kind }) =>
-      !isIgnored(joined(path, name), kind === 'folder') && joined(path, name) !== OWN_FOLDER)
+    const inside = (children.get(parentId) ?? []).map(entry => {
+      const place = joined(path, entry.name)
+      const row = base.get(keyOf(place))
+      return { entry, place: same(row?.path, place), isInBase: row?.id === entry.id }
+    })
+    const carried = inside.filter(({ entry, place }) =>
+      !isIgnored(place, entry.kind === 'folder') && place !== OWN_FOLDER)
     const hasIgnored = carried.length < inside.length
     tree.set(keyOf(path), { path, id, kind: 'folder', sha256, size, hasIgnored })
-    const isInBase = (entry: ServerEntry) => base.get(keyOf(joined(path, entry.name)))?.id === entry.id
-    for (const entry of carried.sort((a, b) => Number(isInBase(b)) - Number(isInBase(a)))) {
-      const place = joined(path, entry.name)
-      const isLeft = tree.has(keyOf(place)) || !isPossible(entry.name)
+    for (const { entry, place } of carried.sort((a, b) => Number(b.isInBase) - Number(a.isInBase))) {
+      const key = keyOf(place)
+      const isLeft = tree.has(key) || !isPossible(entry.name)
       if (isLeft) left.push(place)
       else if (entry.kind === 'folder') addFolder(place, entry, entry.id)
-      else tree.set(keyOf(place), { path: place, ...contentOf(entry), hasIgnored: false })
+      else tree.set(key, { path: place, ...contentOf(entry), hasIgnored: false })
     }
   }
 
@@ -137,6 +149,11 @@ export function mirrorTree (
 
 function contentOf ({ id, kind, sha256, size }: ServerEntry) {
   return { id, kind, sha256, size }
+}
+
+/** The known string if both are equal, so that memory has it once. */
+export function same (known: string | undefined, value: string): string {
+  return known === value ? known : value
 }
 
 /** What the base has once a local file or folder and one of the server are the same. */

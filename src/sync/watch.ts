@@ -4,8 +4,11 @@ import { RemoteError, type State } from './ports.ts'
 import type { HttpRemote } from './remote.ts'
 import { OWN_FOLDER } from './trees.ts'
 
-/** Programs change several files in a row. */
-const QUIET_MILLISECONDS = 2000
+/** Programs change several files in a row, and what changed less than two seconds ago is not ready. */
+const QUIET_MILLISECONDS = 2100
+
+/** Something that changes all the time must not hold up the rest. */
+const MAX_QUIET_WAIT_MILLISECONDS = 30_000
 
 /** After so long there is a pass whatever happened; more often if not all folders can be watched. */
 const PASS_MILLISECONDS = 600_000
@@ -20,6 +23,9 @@ export class Watch {
   readonly #watchers = new Map<string, FSWatcher>()
   #isBlind = false
   #changes = 0
+  /** How many changes the last pass knew. */
+  #known = 0
+  #changedAt = 0
   #notify = () => {}
 
   constructor (folder: string) {
@@ -29,12 +35,11 @@ export class Watch {
   /** Resolves when something has changed, and is quiet since, or when it is time for a pass. */
   async wait (state: Pick<State, 'base' | 'cursor'>, remote: Pick<HttpRemote, 'wait'>): Promise<void> {
     this.#follow(state)
-    const known = this.#changes
     const abort = new AbortController()
     const local = new Promise<boolean>(resolve => { this.#notify = () => resolve(true) })
-    const limit = this.#isBlind ? BLIND_PASS_MILLISECONDS : PASS_MILLISECONDS
-    const late = pause(limit, abort.signal).then(() => true)
-    for (let isOver = this.#changes > known; !isOver;) {
+    const pass = this.#isBlind ? BLIND_PASS_MILLISECONDS : PASS_MILLISECONDS
+    const late = pause(pass, abort.signal).then(() => true)
+    for (let isOver = this.#changes > this.#known; !isOver;) {
       const changed = remote.wait(String(state.cursor), abort.signal).catch(async (error: unknown) => {
         if (!(error instanceof RemoteError)) throw error
         await pause(PAUSE_MILLISECONDS, abort.signal)
@@ -43,10 +48,10 @@ export class Watch {
       isOver = await Promise.race([local, late, changed])
     }
     abort.abort()
-    for (let seen = -1; this.#changes > known && seen !== this.#changes;) {
-      seen = this.#changes
-      await pause(QUIET_MILLISECONDS)
-    }
+    const limit = performance.now() + MAX_QUIET_WAIT_MILLISECONDS
+    const quietIn = () => this.#changedAt + QUIET_MILLISECONDS - performance.now()
+    while (quietIn() > 0 && performance.now() < limit) await pause(quietIn())
+    this.#known = this.#changes
   }
 
   close (): void {
@@ -67,9 +72,10 @@ export class Watch {
   }
 
   #add (path: string): void {
-    const changed = (_: string, name: string | null) => {
+    const changed = (_?: string, name?: string | null) => {
       if (path === '' && name === OWN_FOLDER) return
       this.#changes++
+      this.#changedAt = performance.now()
       this.#notify()
     }
     try {
@@ -79,6 +85,8 @@ export class Watch {
         this.#watchers.delete(path)
       })
       this.#watchers.set(path, watcher)
+      // The folder may have changed after it was read, and before it was watched.
+      changed()
     } catch {
       this.#isBlind = true
     }

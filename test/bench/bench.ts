@@ -18,6 +18,7 @@ import { chartOf, rowOf, sectionOf, withResults, type Comparison } from './repor
 import { compareSearch } from './search.ts'
 import { hasNginx, openWorkbench, startBaseline, startMagicStore, startNginx } from './servers.ts'
 import { compareDeletes, compareSmall } from './small.ts'
+import { compareSync } from './sync.ts'
 import { compareAppends, compareDownloads, compareUploads } from './transfers.ts'
 import { compareWebdav } from './webdav.ts'
 import { compareZips } from './zips.ts'
@@ -59,7 +60,8 @@ try {
     webdav: () => compareWebdav({ ...scale, folder: workbench.folder }),
     factors: () => compareFactors({ ...scale, folder: workbench.folder }),
     links: () => compareLinks({ ...scale, folder: workbench.folder }),
-    search: () => compareSearch({ ...scale, folder: workbench.folder })
+    search: () => compareSearch({ ...scale, folder: workbench.folder }),
+    sync: () => compareSync({ ...scale, folder: workbench.folder })
   }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue
