@@ -279,11 +279,12 @@ const ERROR_CODE = /^[a-z_]{1,64}$/
  * tokens in them.
  */
 function reasonOf (error: unknown): string {
-  return withCauses(error).map(each => {
+  return withCauses(error).flatMap(each => {
     if (each instanceof ProviderFailure) return each.message
-    const { name, code, error } = each as Error & { code?: unknown, error?: unknown }
+    const { name, code, error, cause } = each as Error & { code?: unknown, error?: unknown }
     // That of a timeout is a number.
     const kind = typeof code === 'string' ? code : name
+    if (kind === name && cause instanceof Error) return []
     const isCode = typeof error === 'string' && ERROR_CODE.test(error)
     return [kind, ...kind.startsWith('OAUTH_') ? [each.message] : [], ...isCode ? [error] : []].join(' ')
   }).join(': ')
