@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type JWTPayload } from 'jose'
 import tap, { test } from 'tap'
@@ -420,16 +421,28 @@ test('a network that is refused too often must wait, whatever the identity, and 
 })
 
 test('without an issuer there is no provider, and nothing of it is loaded', async t => {
-  const child = await spawnServer(t, { DATA_DIR: t.testdir() })
-  const { user } = await signUp(child, 'ann')
-  t.equal((await child.send('GET', '/oidc/callback?code=a')).status, 404)
+  const folder = t.testdir()
+  const own = await startServer(t, { ...unlimited, DATA_DIR: `${folder}/own` })
+  const { user } = await signUp(own)
+  t.equal((await own.send('GET', '/oidc/callback?code=a')).status, 404)
   const json = { flow: 'a', response: 'a' }
   for (const [method, path, options] of [['POST', `${SESSION}/options`, {}], ['POST', SESSION, { json }], ['POST', `${SESSION}/registration`, { json: { registration: 'a', username: 'a' } }], ['GET', '/api/identities', { user }], ['POST', '/api/identities/options', { user }], ['POST', '/api/identities', { user, json }], ['DELETE', '/api/identities/1', { user }], ['POST', '/api/identities/confirm/options', { user }], ['POST', '/api/identities/confirm', { user, json }]] as const) {
-    t.equal(outcome(await child.send(method, path, options)), '409 oidc_unavailable', `${method} ${path}`)
+    t.equal(outcome(await own.send(method, path, options)), '409 oidc_unavailable', `${method} ${path}`)
   }
-  t.match((await child.send('GET', '/')).json, { oidc: null })
-  t.match((await child.send('GET', '/api/account', { user })).json, { hasPassword: true })
-  t.notOk(child.welcome.some(line => line.includes('registration')))
+  t.match((await own.send('GET', '/')).json, { oidc: null })
+  t.match((await own.send('GET', '/api/account', { user })).json, { hasPassword: true })
+
+  // With one, it is loaded for the first sign-in.
+  const port = String(await freePort())
+  const settings = { ...provider.settings, PORT: port, PUBLIC_URL: `http://localhost:${port}` }
+  for (const [name, set, isLoaded] of [['without', {}, false], ['with', settings, true]] as const) {
+    const child = await spawnServer(t, { DATA_DIR: `${folder}/${name}`, NODE_V8_COVERAGE: `${folder}/${name}-loaded`, ...set })
+    t.equal(child.welcome.some(line => line.includes('registration')), isLoaded)
+    await child.send('POST', `${SESSION}/options`)
+    t.equal(await child.end('SIGTERM'), 0)
+    const loaded = await Promise.all((await readdir(`${folder}/${name}-loaded`)).map(file => readFile(`${folder}/${name}-loaded/${file}`, 'utf8')))
+    t.equal(/node_modules\/(?:openid-client|oauth4webapi|jose)\//.test(loaded.join('')), isLoaded, name)
+  }
 })
 
 test('a provider that is down stops no start and no sign-in by password, and no secret gets into the log', async t => {

@@ -95,20 +95,18 @@ export function createIdentities (
     } as const
     const limit = networkLimit(attempt, config.signInFailures)
     const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_sign_ins')
-    let isRefused = false
-    try {
-      return await getProvider().exchange(response, async () => {
-        const { challenge, secrets } = await readFlow(flow, context)
-        const isNew = await ifNot('oidc_refused', metadata.identities.useChallenge(challenge).then(() => true))
-        return isNew === true ? secrets : refuse('the flow has expired or was used')
-      })
-    } catch (error) {
-      isRefused = (error as Partial<Problem>).code === 'oidc_refused'
-      if (isRefused) record(context.account, origin, String((error as Problem & { cause: Error }).cause.message))
-      throw error
-    } finally {
+    const claims = await getProvider().exchange(response, async () => {
+      const { challenge, secrets } = await readFlow(flow, context)
+      const isNew = await ifNot('oidc_refused', metadata.identities.useChallenge(challenge).then(() => true))
+      return isNew === true ? secrets : refuse('the flow has expired or was used')
+    }).catch(async (error: Partial<Problem & { cause: Error }>) => {
+      const isRefused = error.code === 'oidc_refused'
+      if (isRefused) record(context.account, origin, String(error.cause?.message))
       await finish(isRefused ? 'failed' : 'released')
-    }
+      throw error
+    })
+    await finish('released')
+    return claims
   }
 
   function record (account: AccountRecord | undefined, origin: Origin, reason: string, subject: string | null = null) {
