@@ -147,7 +147,8 @@ export const texts = {
     everywhereHint: 'This ends all sessions, this one too, and all personal access tokens.',
     signedOutEverywhere: 'You are signed out everywhere.',
     events: 'Recent events',
-    eventsHint: 'If you do not recognise an event, change your password.',
+    eventsHint: (hasPassword: boolean) =>
+      `If you do not recognise an event, ${hasPassword ? 'change your password' : 'tell the operator of this server'}.`,
     showMore: 'Show more',
     kinds: {
       registered: 'Account created',

@@ -37,7 +37,7 @@ export function AccountView () {
         hasPassword={hasPassword !== false} tokens={tokens?.filter(({ kind }) => kind === 'personal')} {...lists}
       />
       <SessionSection tokens={tokens?.filter(({ kind }) => kind === 'session')} {...lists} />
-      <EventSection key={changes} />
+      <EventSection key={changes} hasPassword={hasPassword !== false} />
       <DeleteSection hasPassword={hasPassword !== false} />
     </div>
   )

@@ -17,7 +17,7 @@ async function loadPage (cursor: string | undefined) {
 }
 
 /** Security events of the account, newest first. */
-export function EventSection () {
+export function EventSection ({ hasPassword }: { hasPassword: boolean }) {
   const [events, setEvents] = useState<AccountEvent[]>()
   const [next, setNext] = useState<string | null>()
   const loading = useAction(async () => {
@@ -28,7 +28,7 @@ export function EventSection () {
   const { run, error } = loading
   useEffect(() => { void run() }, [])
   return (
-    <Section title={texts.account.events} hint={texts.account.eventsHint}>
+    <Section title={texts.account.events} hint={texts.account.eventsHint(hasPassword)}>
       {events === undefined
         ? <Unloaded error={error} reload={run} />
         : (

@@ -236,11 +236,16 @@ browserTest('somebody who has an account signs in with its password, and then co
   t.equal(await page.locator('.username').innerText(), username)
 })
 
-browserTest('at another address than that of the provider there are links to it, and a browser that opens no window says so', async t => {
+browserTest('at another address than that of the provider there are links to it; a browser that opens no window or stores nothing says so', async t => {
   const { page, home, client, user } = await openAccount(t)
   await page.evaluate(() => { window.open = () => null })
   await button(identities(page), 'Connect Example').click()
   t.match(await problemIn(identities(page)), 'The browser did not open a window.')
+  await button(page, 'Sign out').click()
+  await page.getByText('may still know you').waitFor()
+  await page.evaluate(() => { IDBFactory.prototype.open = () => { throw new DOMException('not allowed', 'SecurityError') } })
+  await toProvider(page).click()
+  t.match(await problemIn(page), 'The browser allows no storage, which this needs.')
   await page.goto(client.url)
   t.equal(await page.getByRole('link', { name: 'Sign in with Example' }).getAttribute('href'), `${home}/`)
   await signInOn(page, user[0])
