@@ -207,8 +207,9 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
 
     async list (kind, cursor) {
       const query = { limit: PAGE, cursor: cursor ?? undefined, ...kind === 'folder' && { all: 'true' } }
-      const page = await ask<Record<string, ApiEntry[]> & { next: string | null }>('GET', `/api/${kind}s`, { query })
-      return { entries: (page[`${kind}s`] ?? []).map(entry => storedOf(kind, entry)), next: page.next }
+      const page = await ask<{ files: ApiEntry[], folders: ApiEntry[], next: string | null }>(
+        'GET', `/api/${kind}s`, { query })
+      return { entries: page[`${kind}s`].map(entry => storedOf(kind, entry)), next: page.next }
     },
 
     async upload ({ path, folderId, source, sha256, size, replaces }) {
@@ -311,7 +312,7 @@ function storedOf (kind: Kind, entry: ApiEntry): ServerEntry {
 }
 
 /** As RFC 3339 can express it. */
-function timeOf (time: Date): string | undefined {
+export function timeOf (time: Date): string | undefined {
   const year = time.getUTCFullYear()
   return year >= 0 && year <= 9999 ? time.toISOString() : undefined
 }

@@ -14,6 +14,9 @@ export interface NameRules {
   readonly isIgnored: (path: string, isFolder: boolean) => boolean
 }
 
+/** The folder of this computer is gone. */
+export class FolderGone extends Error {}
+
 /** When a path was first seen with a stamp, for what has a time in the future. */
 export type Sightings = Map<string, { stamp: string, at: number }>
 
@@ -27,9 +30,9 @@ export async function scan (
   const left: string[] = []
   const known = new Map<string, BaseRow>()
   for (const row of base.values()) known.set(row.stamp, row)
-  const startedAt = disk.now()
   const root = disk.stat('')
-  if (root?.kind !== 'folder') throw new Error('the folder is gone')
+  if (root?.kind !== 'folder') throw new FolderGone('the folder is gone: mount its disk')
+  const startedAt = disk.now()
   walk('', root)
   const now = disk.now()
   for (const [key, entry] of local) {

@@ -11,6 +11,8 @@ interface Canned {
   readonly headers?: Record<string, string>
   readonly code?: string
   readonly detail?: string
+  /** Instead of a problem. */
+  readonly body?: string
 }
 
 export interface Proxy {
@@ -35,9 +37,9 @@ export async function openProxy (t: Test, port: number): Promise<Proxy> {
     requests.push(passed)
     const answer = proxy.answer(passed)
     if (answer !== undefined) {
-      const { status, code, detail } = answer
+      const { status, code, detail, body } = answer
       outgoing.writeHead(status, { 'content-type': 'application/problem+json', connection: 'close', ...answer.headers })
-      outgoing.end(JSON.stringify({ status, code, detail }))
+      outgoing.end(body ?? JSON.stringify({ status, code, detail }))
       return
     }
     const sent = Object.fromEntries(Object.entries(headers).filter(([name]) => !proxy.drops.includes(name)))
