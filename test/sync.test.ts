@@ -4,14 +4,16 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { progressText } from '#src/commands/sync-progress.ts'
 import { reasonText, sizeText } from '#src/commands/sync-words.ts'
+import { createDiskActs } from '#src/sync/disk-acts.ts'
 import { openFolderDisk } from '#src/sync/folder-disk.ts'
 import { conflictName, isPossible } from '#src/sync/names.ts'
-import { pauseAfter, RemoteError } from '#src/sync/ports.ts'
+import { pauseAfter, RemoteError, type Disk } from '#src/sync/ports.ts'
 import { createHttpRemote, timeOf } from '#src/sync/remote.ts'
 import { openState } from '#src/sync/state.ts'
 import { driveOf } from './kit/drive.ts'
 import { sha256Of } from './kit/digests.ts'
 import { sharedServer } from './kit/server.ts'
+import { createModelDisk, portOf } from './sync/model-disk.ts'
 
 // What test/sync-model.test.ts and test/proof/sync.check.ts can't show: single rules with odd values.
 
@@ -82,6 +84,32 @@ test('a file that changes while it is hashed has no digest yet; what can\'t be r
   await unlink(join(folder, 'large'))
   t.equal(await disk.hash('large'), undefined)
   t.equal(disk.list('large'), undefined)
+})
+
+test('a file that can\'t go back to its place now stays in `aside`, and nothing is replaced', async t => {
+  const clock = { now: 1_000_000 }
+  const model = createModelDisk(clock)
+  const folders = ['.magicstore', '.magicstore/tmp', '.magicstore/aside', '.magicstore/aside/moved-1']
+  for (const folder of folders) model.makeFolder(folder)
+  const place = '.magicstore/aside/moved-1/x'
+  model.write(place, '00000001')
+  model.write('x', '00000002')
+  const port = portOf(model, clock, () => {})
+  const names = { newName: () => 'new', today: () => 'today' }
+  const tidy = (changed: Partial<Disk>) =>
+    createDiskActs({ ...port, ...changed }, names).tidy({ base: new Map() }, () => {})
+  await tidy({ hash: async () => undefined })
+  t.equal(model.find(place)?.content, '00000001', 'it changes just now')
+  await tidy({ move: () => { throw new Error('the disk is full') } })
+  t.equal(model.find(place)?.content, '00000001')
+  await tidy({})
+  t.same(model.tree(), new Map([['x', '00000002'], ['x (conflict 00000001)', '00000001']]))
+})
+
+test('a file is not moved to a path that is taken', async t => {
+  const folder = t.testdir({ a: 'of a', b: 'of b' })
+  t.throws(() => openFolderDisk(folder).move('a', 'b'), { code: 'EEXIST' })
+  t.equal(await readFile(join(folder, 'b'), 'utf8'), 'of b')
 })
 
 const statusOf = (call: Promise<unknown>) => call.then(() => 0, (error: RemoteError) => error.status)

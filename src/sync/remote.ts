@@ -278,16 +278,15 @@ function failCut (error: Error): never {
 }
 
 /** Sends requests for the rest of a file until one is whole, or several in a row have carried no byte. */
-async function goOn<T> (request: () => Promise<T>, carried: () => number): Promise<T> {
-  let failures = 0
-  for (let before = 0; ; before = carried()) {
-    try {
-      return await request()
-    } catch (error) {
-      if (carried() > before) failures = 0
-      if (!(error instanceof RemoteError && error.isCut) || failures === RETRIES) throw error
-      await pause(pauseAfter(error, failures++, FIRST_PAUSE_MILLISECONDS))
-    }
+async function goOn<T> (request: () => Promise<T>, carried: () => number, failures = 0): Promise<T> {
+  const before = carried()
+  try {
+    return await request()
+  } catch (error) {
+    const inRow = carried() > before ? 0 : failures
+    if (!(error instanceof RemoteError && error.isCut) || inRow === RETRIES) throw error
+    await pause(pauseAfter(error, inRow, FIRST_PAUSE_MILLISECONDS))
+    return goOn(request, carried, inRow + 1)
   }
 }
 

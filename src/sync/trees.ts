@@ -182,10 +182,9 @@ export function nameOf (path: string): string {
   return lastOf(path).normalize('NFC')
 }
 
-/** What is at a key, and all below it. */
+/** What is at a key, where something is, and all below it. */
 export function insideOf<T extends { kind: string }> (tree: ReadonlyMap<string, T>, key: string): [string, T][] {
-  const top = tree.get(key)
-  if (top === undefined) return []
+  const top = tree.get(key) as T
   if (top.kind !== 'folder') return [[key, top]]
   return Array.from(tree).filter(([other]) => isWithin(other, key))
 }
@@ -195,9 +194,9 @@ export function movedRows (
   base: ReadonlyMap<string, BaseRow>, { from, to, keyOf }: Pick<NameRules, 'keyOf'> & { from: string, to: BaseRow }
 ): [string, BaseRow | undefined][] {
   const rows = insideOf(base, from)
-  const folder = base.get(from)?.path ?? ''
+  const { path } = base.get(from) as BaseRow
   const moved = rows.map(([key, row]): [string, BaseRow] => {
-    const next = key === from ? to : movedTo(row, folder, to.path)
+    const next = key === from ? to : movedTo(row, path, to.path)
     return [keyOf(next.path), next]
   })
   // What leaves a path must not remove what has come there.

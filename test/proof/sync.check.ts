@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -167,6 +167,9 @@ test('a folder of the server is followed when it is moved, and nothing is delete
   await server.send('DELETE', '/api/folders/old?recursive=true', { token })
   t.match(await runAhead(['sync', join(folder, 'a')], settings), { code: 3 })
   t.same(await a.tree(), { x: 'one', y: 'two' })
+  t.match(await runAhead(['sync', join(folder, 'a'), `${server.url}/another`], settings), { code: 0 })
+  t.same(await a.tree(), { x: 'one', y: 'two' })
+  t.equal((await server.send('GET', '/uploads/another/y', { token })).text, 'two')
 })
 
 /** A wire to a server, whose connections are cut after some bytes. */
@@ -250,6 +253,16 @@ test('what is ignored is neither sent nor deleted', async t => {
   t.same(Object.keys(await a.tree()).filter(path => path.startsWith('kept')), ['kept', 'kept/b.log'])
 })
 
+test('a link here is left alone, and so is what the server has at its path', async t => {
+  const { a, b, server, token } = await openPair(t)
+  await symlink('elsewhere', a.path('x'))
+  await writeFile(b.path('x'), 'one')
+  await b.sync()
+  t.match(await a.sync(), { code: 0, text: 'left alone: x\nequal\n' })
+  t.equal((await server.send('GET', '/uploads/x', { token })).text, 'one')
+  t.ok((await lstat(a.path('x'))).isSymbolicLink())
+})
+
 test('a large file goes on after a cut, and comes back with its time', async t => {
   const { server, secret, folder } = await openPair(t)
   const wire = await openRoughWire(t, server.port, 'the wire of large files', 5_000_000)
@@ -286,6 +299,7 @@ test('with --watch, changes of both sides are carried, and no other run has the 
   await rm(b.path('d'), { recursive: true })
   t.ok(await until(() => stat(a.path('d')).then(() => false, () => true)))
 
+  await utimes(a.path('.magicstore'), 1, 1)
   const errors = runs.map(run => run.stderr?.setEncoding('utf8').toArray())
   await rename(b.path('.'), join(folder, 'away'))
   t.equal((await ended[1])?.[0], 3)
@@ -299,7 +313,9 @@ test('a store that was restored from a backup gets everything again, also in a f
   const start = (data: string) => spawnServer(t, { DATA_DIR: join(folder, data), RATE_LIMIT_PER_MINUTE: '0' })
   let server = await start('data')
   const { secret } = await driveOf(server, 'ann')
-  const at = (name: string, below = '') => computerAt(join(folder, name), { url: server.url + below, secret })
+  // It has the same address afterwards.
+  const proxy = await openProxy(t, server.port)
+  const at = (name: string, below = '') => computerAt(join(folder, name), { url: proxy.url + below, secret })
   const both = () => [at('a'), at('c', '/reports')] as const
   for (const computer of both()) await writeFile(computer.path('before'), 'before')
   for (const computer of both()) t.match(await computer.sync(), { code: 0, text: 'equal\n' })
@@ -309,6 +325,7 @@ test('a store that was restored from a backup gets everything again, also in a f
   await server.end('SIGTERM')
   await report(['restore', join(folder, 'backup')], { DATA_DIR: join(folder, 'restored') })
   server = await start('restored')
+  proxy.port = server.port
   for (const computer of both()) t.match(await computer.sync(), { code: 0, text: 'upload: after\n' })
   t.same(await at('c').tree(), { after: 'after', before: 'before' })
   t.match(await at('a').sync(), { code: 0 })
@@ -538,7 +555,12 @@ test('a folder that can\'t be read waits, and nothing of it is deleted', async t
 
 test('--watch goes on when the server is back, and ends when the token is revoked', async t => {
   const { a, proxy, server, user, folder } = await openProxied(t)
-  const run = spawnBin(['sync', join(folder, 'a'), proxy.url, '--watch'], a.settings, { nodeArgs: ['--import', ahead] })
+  await mkdir(a.path('blind'))
+  await a.sync()
+  // A system has only so many watches.
+  const { NODE_OPTIONS } = withFault(`import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module'; const { watch } = fs
+    fs.watch = (path, ...rest) => { if (path.endsWith('blind')) throw new Error('ENOSPC'); return watch(path, ...rest) }; syncBuiltinESMExports()`)
+  const run = spawnBin(['sync', join(folder, 'a'), proxy.url, '--watch'], a.settings, { nodeArgs: [...NODE_OPTIONS.split(' '), '--import', ahead] })
   const ended = once(run, 'exit')
   t.teardown(() => run.kill('SIGKILL'))
   run.stdout?.resume()
@@ -615,6 +637,8 @@ test('odd answers, marks, folders and states stop a run in one line', async t =>
     proxy.answer = ({ path }) => path.startsWith('/api/changes') ? { status: 418, body } : undefined
     t.match(await a.sync(), { code: 1, error: 'the server can\'t be reached: it answers with status 418; run again later\n' })
   }
+  proxy.answer = ({ path }) => path.startsWith('/api/folders/') ? { status: 403, detail: 'It lacks a scope.' } : undefined
+  t.match(await runAhead(['sync', join(folder, 'new'), `${proxy.url}/below`], a.settings), { code: 4, stderr: 'It lacks a scope.' })
   proxy.answer = ({ path }) => path.startsWith('/deep') && path.endsWith('/api/account') ? { status: 404 } : undefined
   t.match(await runAhead(['sync', join(folder, 'new'), `${proxy.url}/a%2Fb/c`], a.settings), { code: 0 })
   proxy.answer = ({ path }) => path.endsWith('/api/account') ? { status: 404 } : undefined

@@ -17,6 +17,8 @@ interface Canned {
 
 export interface Proxy {
   readonly url: string
+  /** Of the server. */
+  port: number
   /** All requests, the oldest first. */
   readonly requests: readonly Passed[]
   /** What the proxy answers itself; undefined to pass a request on. */
@@ -30,7 +32,7 @@ export interface Proxy {
 /** A proxy that does what those between a computer and a server do, and worse. */
 export async function openProxy (t: Test, port: number): Promise<Proxy> {
   const requests: Passed[] = []
-  const proxy: Proxy & { url: string } = { url: '', requests, answer: () => undefined, change: chunk => chunk, drops: [] }
+  const proxy: Proxy & { url: string } = { url: '', port, requests, answer: () => undefined, change: chunk => chunk, drops: [] }
   const server = createServer((incoming, outgoing) => {
     const { method = '', url: path = '', headers } = incoming
     const passed = { method, path, headers }
@@ -43,7 +45,7 @@ export async function openProxy (t: Test, port: number): Promise<Proxy> {
       return
     }
     const sent = Object.fromEntries(Object.entries(headers).filter(([name]) => !proxy.drops.includes(name)))
-    const upstream = request({ port, method, path, headers: sent }, response => {
+    const upstream = request({ port: proxy.port, method, path, headers: sent }, response => {
       outgoing.writeHead(response.statusCode ?? 0, response.headers)
       pass(response).catch(() => outgoing.destroy())
     })
