@@ -46,7 +46,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9500,
   monitoring: 5000,
   openapi: 4400,
-  sync: 19_100,
+  sync: 19_200,
   tokens: 7400,
   uploads: 15_100,
   webdav: 10_400
