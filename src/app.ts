@@ -13,19 +13,23 @@ import {
 import { passkeySchemas } from './factors/passkey-schemas.ts'
 import { changeFactorRoutes, readFactorRoutes, setUpFactorRoutes } from './factors/routes.ts'
 import { factorSchemas } from './factors/schemas.ts'
+import { bulkRoutes } from './files/bulk-routes.ts'
+import { BulkOutcome, PlacedItems, TrashItems, TrashOutcome } from './files/bulk-schemas.ts'
 import { changeRoutes } from './files/change-routes.ts'
 import { Change, ChangeList } from './files/change-schemas.ts'
 import { changeFolderRoutes, readFolderRoutes } from './files/folder-routes.ts'
-import { Folder, FolderList, FolderMove } from './files/folder-schemas.ts'
+import { Folder, FolderList, FolderMove, FolderUsage } from './files/folder-schemas.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
 import { changeTrashRoutes, readTrashRoutes } from './files/trash-routes.ts'
 import {
-  DeletedFile, DeletedFileList, DeletionRestore, FileRestore, RestoredFiles, Version, VersionList
+  DeletedFile, DeletedFileList, Deletion, DeletionContent, DeletionList, DeletionRestore, FileRestore, RestoredFiles,
+  Version, VersionList
 } from './files/trash-schemas.ts'
 import { FileCopy, FileList, Rename, StoredFile } from './files/schemas.ts'
 import { zipRoutes } from './files/zip-routes.ts'
 import { ZipNames } from './files/zip-schemas.ts'
 import { prepareCallers } from './http/caller.ts'
+import { compressLists } from './http/compression.ts'
 import { Connections } from './http/connections.ts'
 import { sendProblem, refuseUnknownPath } from './http/error-handler.ts'
 import { acceptJson } from './http/json-bodies.ts'
@@ -75,8 +79,9 @@ const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, ClaimSecret, FoundClaim, NewClaim, AccountEvent,
   AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, NewSession, Session,
   ...factorSchemas, ...passkeySchemas,
-  StoredFile, FileList, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderMove, ZipNames,
-  Version, VersionList, DeletedFile, DeletedFileList, FileRestore, DeletionRestore, RestoredFiles, Upload, UploadList,
+  StoredFile, FileList, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderUsage, FolderMove, ZipNames,
+  PlacedItems, BulkOutcome, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, TrashItems, TrashOutcome,
+  Deletion, DeletionList, DeletionContent, DeletionRestore, RestoredFiles, Upload, UploadList,
   ...linkSchemas, ...visitorSchemas, ...linkUploadSchemas, ServiceFacts, Liveness, Readiness
 ]
 
@@ -119,11 +124,12 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
   const outages = watchFailures(app, store.failures, requestLog)
   metrics?.watchOutages(outages)
   prepareCallers(app)
+  acceptJson(app)
+  await compressLists(app)
   describeOperations(app)
   await protect(app, config, () => connections.countInProgress() - store.changes.countWaiting())
   refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))
   app.setNotFoundHandler(refuseUnknownPath)
-  acceptJson(app)
   await app.register(swagger, documentOptions())
   for (const schema of schemas) app.addSchema(schema)
   await registerRoutes(app, store, { connections, outages })
@@ -160,7 +166,8 @@ async function registerRoutes (
   await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes)
   await guard(
     { credential: 'any', scope: 'files:write' },
-    formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, changeFileRoutes, changeFolderRoutes, changeTrashRoutes
+    formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, changeFileRoutes, changeFolderRoutes, changeTrashRoutes,
+    bulkRoutes
   )
   await guard(
     { credential: 'any', scope: 'files:read' },

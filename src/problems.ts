@@ -16,7 +16,7 @@ const titles = {
     user_unknown: 'User not found',
     token_needed: 'No token to revoke',
     name_invalid: 'Invalid name',
-    folder_into_itself: 'A folder can\'t be moved into itself',
+    folder_into_itself: 'A folder can\'t be moved or copied into itself',
     malformed_multipart: 'Malformed multipart form',
     file_missing: 'The form contains no file',
     file_unexpected: 'The form contains more than one file',
@@ -75,6 +75,7 @@ const titles = {
     parent_missing: 'The folder that it would be in does not exist',
     lock_token_mismatch: 'There is no lock with this token',
     folder_not_empty: 'The folder is not empty',
+    trash_full: 'The trash would lose older contents',
     upload_offset_mismatch: 'The upload is at a different offset',
     upload_taken_over: 'A later request has taken over the upload'
   },
@@ -110,7 +111,8 @@ const titles = {
     too_many_uploads: 'The account has too many unfinished uploads',
     too_many_locks: 'The account has too many locks',
     too_many_waiting: 'Too many requests wait for changes',
-    too_many_transfers: 'Too many concurrent uploads and downloads'
+    too_many_transfers: 'Too many concurrent uploads and downloads',
+    too_many_acts: 'Too many concurrent acts on many files'
   },
   431: {
     head_too_large: 'The request headers are too large'
@@ -222,9 +224,16 @@ export async function ifNot<T> (code: FailureCode, result: Promise<T>): Promise<
   }
 }
 
+/** The code of an error that is a problem with one of these codes. @throws any other error. */
+export function codeAmong<Code extends FailureCode> (codes: readonly Code[], error: unknown): Code {
+  const found = error instanceof Problem ? codes.find(code => code === error.code) : undefined
+  if (found === undefined) throw error
+  return found
+}
+
 /** A failure of a command or of the server start: printed for the operator on one line, without a stack. */
 export class OperatorError extends Error {
-  /** 1: the command failed. 2: wrong usage or an invalid setting. Of `sync` also 3: a question, and 4: the credential. */
+  /** 1: it failed. 2: wrong usage or an invalid setting. Of `sync` also 3: a question, and 4: the credential. */
   readonly exitCode: 1 | 2 | 3 | 4 = 1
   /** What went wrong: the message without the remedy. */
   readonly reason: string

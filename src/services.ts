@@ -13,6 +13,7 @@ import { createSealer, type Sealer } from './factors/sealing.ts'
 import { createCodeVerifier, type CodeVerifier } from './factors/second-factor.ts'
 import { createBlobCleanup, type BlobCleanup } from './files/blob-cleanup.ts'
 import { Changes } from './files/changes.ts'
+import { type Bulk, createBulk } from './files/bulk.ts'
 import { createCopies, type Copies } from './files/copies.ts'
 import { createCursors, type Cursors } from './files/cursor.ts'
 import { createFiles, type Files } from './files/files.ts'
@@ -85,6 +86,7 @@ export interface AppServices extends OperatorStore {
   readonly shareLinks: ShareLinks
   readonly linkPasswords: LinkPasswords
   readonly zips: Zips
+  readonly bulk: Bulk
   readonly housekeeping: Housekeeping
 }
 
@@ -207,7 +209,8 @@ function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'clo
     passkeys: createPasskeys(services),
     shareLinks: createShareLinks(services),
     linkPasswords: createLinkPasswords(services),
-    zips: createZips(base)
+    zips: createZips(base),
+    bulk: createBulk(base)
   }
 }
 

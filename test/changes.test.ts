@@ -255,25 +255,25 @@ t.test('with a cursor that is too old, or of another state of the store, it begi
   t.match((await changes({ cursor: json.next })).json, restored)
 })
 
-t.test('of an account the latest 20,000 changes are kept, and a cursor of before is too old', async t => {
+t.test('of an account the latest 100,000 changes are kept, and a cursor of before is too old', async t => {
   const { server, id, dataDir, put, changes, cursor } = await start()
   const count = async () => Number((await runSql(dataDir, `SELECT count(*) AS count FROM changes WHERE owner_id = ${id}`))[0]?.count)
   const empty = await cursor()
   await put('a', 'x')
   const old = await cursor()
   await runSql(dataDir, `INSERT INTO changes (owner_id, kind, name, folder_id, at)
-    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20600)
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100600)
     SELECT ${id}, 'folder_deleted', 'folder ' || n, 1000000 + n, (SELECT max(at) FROM changes) FROM numbers`)
   const { json } = await changes({ cursor: old, limit: 601 })
   t.match([json.reset, json.changes.at(-1).name], [false, 'folder 601'], 'the oldest one that is kept')
   const page = { cursor: json.next, limit: 1 }
   await server.runHousekeeping()
-  t.equal(await count(), 20_000)
+  t.equal(await count(), 100_000)
   for (const cursor of [empty, old]) t.match((await changes({ cursor })).json, { changes: [], reset: true, reason: 'expired' })
   t.match((await changes(page)).json, { changes: [{ name: 'folder 602' }], reset: false })
   await put('a', 'another')
   await server.runHousekeeping()
-  t.equal(await count(), 20_000)
+  t.equal(await count(), 100_000)
   t.match((await changes(page)).json, { changes: [], reset: true, reason: 'expired' })
 })
 

@@ -86,7 +86,7 @@ test('the migrations make the tables, columns, indexes and references that the s
   t.strictSame(made.sort(), tables.map(({ name }) => name).sort())
   for (const { name, columns, indexes, foreignKeys } of tables) {
     t.strictSame(
-      rows(`table_info(${name})`).map(row => [row.name, row.type.toLowerCase(), row.notnull === 1]).sort(),
+      rows(`table_xinfo(${name})`).map(row => [row.name, row.type.toLowerCase(), row.notnull === 1]).sort(),
       columns.map(column => [column.name, column.getSQLType(), column.notNull]).sort(), `columns of ${name}`)
     t.strictSame(
       rows(`index_list(${name})`).filter(row => row.origin === 'c').map(row => [row.name, row.unique === 1, rows(`index_info(${row.name})`).map(({ name }) => name)]).sort(),

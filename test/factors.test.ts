@@ -69,6 +69,7 @@ t.test('with a factor on, the password needs a code, which works once', { skip: 
 
   const bare = await resource(server, { user })
   refused(t, bare, 401, 'second_factor_required')
+  t.strictSame(bare.json.factors, ['totp', 'recovery_code'])
   t.strictSame(bare.headers['www-authenticate'], 'Bearer realm="MagicStore", Token realm="MagicStore", Basic realm="MagicStore", charset="UTF-8"')
   refused(t, await server.send('POST', '/api/tokens', { user, json: { name: 'a', scopes: ['account'] } }), 401, 'second_factor_required')
   refused(t, await resource(server, withCode(['ada', 'wrong'], code(1))), 401, 'credentials_wrong', 'a wrong password comes first')

@@ -15,7 +15,7 @@ const draftAppend = (offset: number) => ({ 'upload-complete': '?1', 'upload-offs
 /** An answer without what differs with every request. */
 function timeless ({ status, headers, text }: Answer) {
   const { date, connection, 'x-request-id': id, ...others } = headers
-  return { status, headers: others, text: text.replace(String(id), '').replace(/"updatedAt":"[^"]*"/, '') }
+  return { status, headers: others, text: text.replace(String(id), '').replaceAll(/"(?:updatedAt|changedAt)":"[^"]*"/g, '') }
 }
 
 const pathOf = ({ headers }: Answer) => new URL(String(headers.location)).pathname

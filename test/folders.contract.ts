@@ -138,13 +138,13 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal((await metadata.accounts.totals({ bytes: undefined, files: 4 })).accountsNearQuota, 1)
     for (const name of ['c/2', 'c/10', 'c/é', 'c/Z']) await add(name)
     const list = async (path: string, page: { after?: string, limit?: number } = {}) =>
-      (await metadata.folders.list(ownerId, path, { after: undefined, limit: 100, ...page })).map(each => each.path)
+      (await metadata.folders.list(ownerId, path, { order: 'name', limit: 100, ...page, after: page.after === undefined ? undefined : { key: page.after, id: 0 } })).map(each => each.path)
     t.strictSame(await list(''), ['b', 'c'])
     t.strictSame(await list('c'), ['c/10', 'c/2', 'c/Z', 'c/d', 'c/é'], 'by code point')
     t.strictSame(await list('c', { after: '2', limit: 2 }), ['c/Z', 'c/d'])
     t.strictSame(await list('c/d'), [])
     await t.rejects(list('nothing'), { code: 'not_found' })
-    await t.rejects(metadata.folders.list(otherId, 'c', { after: undefined, limit: 1 }), { code: 'not_found' })
+    await t.rejects(metadata.folders.list(otherId, 'c', { order: 'name', after: undefined, limit: 1 }), { code: 'not_found' })
     const deleted = await folder('c/d')
     await t.rejects(metadata.folders.remove(otherId, 'c/d'), { code: 'not_found' })
     await metadata.folders.remove(ownerId, 'c/d')
@@ -267,6 +267,36 @@ export function suite (t: Test, open: OpenMetadata): void {
     const all = { quota: unlimited, after: undefined, limit: 9 }
     t.match(await metadata.trash.restoreDeletion(ownerId, removal.deletedWith, all), { restored: 2, kept: [{ name: first?.name, code: 'name_taken' }] })
     t.strictSame(await names(), ['a/1', 'a/2'])
+    await check(t, metadata)
+  })
+
+  t.test('many files and folders are one deletion, whose folders are restored, and a free path is found', async t => {
+    const { metadata, ownerId, otherId, put, add, find, folder, names } = await start(t)
+    const { files, trash } = metadata
+    for (const name of ['a', 'b', 'in/c', 'a (2)']) await put(name)
+    await add('in/empty')
+    t.strictSame([await files.findFree(ownerId, 'a'), await files.findFree(ownerId, 'in'), await files.findFree(ownerId, 'in/new')], ['a (3)', 'in (2)', 'in/new'])
+    t.strictSame(await outcomes([files.findFree(ownerId, 'none/a')]), { not_found: 1 })
+    const id = hex(16)
+    const deletion = { id, kind: 'many', name: '' } as const
+    const wanted = [{ name: 'a', id: metadata.ids.file(Number((await find('a'))?.id)) }, { name: 'b', id: 'other' }, { name: 'in' }]
+    t.strictSame(await files.removeMany(ownerId, wanted, deletion), new Map([['b', 'precondition_failed'], ['in', 'not_found']]))
+    t.strictSame(await files.removeMany(ownerId, [{ name: 'a' }], deletion), new Map([['a', 'not_found']]))
+    const removal = { limit: 9, isPermanent: false, deletedWith: id, deletedFrom: '' }
+    await removeFolder(metadata, ownerId, 'in', removal)
+    const page = { after: undefined, limit: 9 }
+    const [listed] = await trash.listDeletions(ownerId, page)
+    t.match(listed, { id, kind: 'many', name: '', files: 2, folders: 2, size: 20, deletedWith: id, file: undefined })
+    const { deletion: opened, entries } = await trash.listDeletion(ownerId, id, page)
+    t.strictSame([opened, entries.map(entry => 'folder' in entry ? entry.folder : entry.name).sort()], [listed, ['a', 'in', 'in/c', 'in/empty']])
+    t.strictSame(await trash.listDeletions(otherId, page), [])
+    t.strictSame(await outcomes([trash.listDeletion(otherId, id, page)]), { not_found: 1 })
+    t.strictSame(await trash.empty(otherId, 9, id), { entries: 0, files: 0, bytes: 0 })
+    t.match(await trash.restoreDeletion(ownerId, id, { quota: unlimited, ...page }), { restored: 2, kept: [] })
+    t.ok(await folder('in/empty'))
+    t.strictSame([(await names()).sort(), await trash.listDeletions(ownerId, page)], [['a', 'a (2)', 'b', 'in/c'], []])
+    await removeFolder(metadata, ownerId, 'in/empty', { ...removal, deletedWith: hex(16) })
+    t.strictSame(await trash.empty(ownerId, 9), { entries: 1, files: 0, bytes: 0 })
     await check(t, metadata)
   })
 

@@ -1,12 +1,14 @@
 import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import { openHttp2 } from './kit/drive.ts'
 import { operationsOf } from './kit/guarded.ts'
 import { accountOf, bytesPath, folderPath, metadataPath, setQuotas, shareAccount, type ListedFile } from './kit/kept-account.ts'
 import { answerToHead, refused } from './kit/refusals.ts'
-import { formOf, signUp, startServer, type Answer, type Client, type SendOptions } from './kit/server.ts'
+import { formOf, PASSWORD, signUp, startServer, startTls, type Answer, type Client, type SendOptions } from './kit/server.ts'
 import { allowUpdates, refuseUpdates, runSql } from './kit/stores.ts'
 import { TUS } from './kit/tus.ts'
+import { eventually } from './kit/waiting.ts'
 
 type Query = Record<string, string>
 
@@ -44,7 +46,7 @@ t.test('folders are listed by name, page by page, and a cursor belongs to one fo
   t.match(next.json, { folders: [{ name: 'a/y' }], next: null })
   t.notOk(next.headers.link)
   const { next: cursor } = page.json
-  for (const query of [{ folder: 'b', cursor }, { cursor }, { folder: 'a', cursor: 'x' }, { limit: '0' }, { order: 'name' }, { recursive: 'true' }]) {
+  for (const query of [{ folder: 'b', cursor }, { cursor }, { folder: 'a', cursor: 'x' }, { limit: '0' }, { order: 'newest' }, { recursive: 'true' }]) {
     refused(t, await listFolders(query), 400, 'validation_failed', JSON.stringify(query))
   }
   for (const query of ['folder=a&folder=a', 'folder=a&folder=b']) refused(t, await send('GET', `/api/folders?${query}`), 400, 'validation_failed', query)
@@ -313,7 +315,7 @@ t.test('an empty folder is deleted, and one with files or folders only if that i
   t.match(await restoreFile(one.id), { status: 200, json: { name: 'a/one' } })
   t.strictSame([await texts('a/one'), await folders()], [['old'], ['a', 'ab']])
   t.match(await restoreDeletion(one.deletedWith), { status: 200, text: '{"restored":1,"kept":[]}' })
-  t.match(await usage(), { files: 3, folders: 3, keptBytes: 3 })
+  t.match(await usage(), { files: 3, folders: 5, keptBytes: 3 })
   refused(t, await restoreDeletion(one.deletedWith), 404, 'not_found', 'nothing of it is left')
 })
 
@@ -379,6 +381,8 @@ t.test('a server that stops ends a recursive deletion, a restore and the emptyin
   await accountOf(server, token).make('box')
   for (const [table, rows, act, status] of acts) {
     const count = async () => Number((await runSql(dataDir, `SELECT count(*) AS n FROM ${table}`))[0]?.n)
+    // Deleted folders are kept too.
+    await runSql(dataDir, 'DELETE FROM kept')
     await runSql(dataDir, `INSERT INTO ${rows}`)
     const all = await count()
     const answered = act(server)
@@ -465,6 +469,70 @@ t.test('an upload whose name became that of a folder is refused where it is comp
   await removeFolder('a/b')
   t.match(await send('HEAD', path, { headers: TUS }), { status: 200, headers: { 'upload-complete': '?1' } })
   t.equal((await get('a/b')).text, 'bytes')
+})
+
+t.test('the size of a folder is that of all that is in it and below, without versions, and belongs to one account', async t => {
+  const { put, make, send, folderUsage, usage, server } = await shareAccount()
+  for (const [name, text] of [['a/1', 'old'], ['a/1', 'four'], ['a/b/2', '22'], ['a/b/c/3', ''], ['ab/4', 'x'], ['5', 'x']] as const) await put(name, text)
+  await make('a/b/empty/in')
+  for (const [name, counted] of [
+    ['a', { files: 3, folders: 4, bytes: 6 }], ['a/b', { files: 2, folders: 3, bytes: 2 }], ['a/b/c', { files: 1, folders: 0, bytes: 0 }],
+    ['a/b/empty', { files: 0, folders: 1, bytes: 0 }], ['a/b/empty/in', { files: 0, folders: 0, bytes: 0 }]
+  ] as const) {
+    const answer = await folderUsage(name)
+    t.match(answer, { status: 200, headers: { 'cache-control': 'no-store' } })
+    t.strictSame(answer.json, counted, name)
+  }
+  t.match(await usage(), { files: 5, folders: 6, bytes: 8 }, 'the account has the rest too')
+  for (const name of ['5', 'a/1', 'A', 'a/none', '/', '..', 'a/']) refused(t, await folderUsage(name), 404, 'not_found', name)
+  const ben = accountOf(server, (await signUp(server)).token)
+  refused(t, await ben.folderUsage('a'), 404, 'not_found', 'of another account')
+  t.equal((await send('GET', `${folderPath('a')}/usage`, { token: '' })).status, 401)
+})
+
+t.test('an account counts one folder at a time, a network four and all together 16; for a client that leaves, it ends', async t => {
+  const tls = await startTls(t, { TRUST_PROXY: '127.0.0.1', RATE_LIMIT_PER_MINUTE: '0' })
+  const { ask, begin } = await openHttp2(t, tls)
+  const { accounts, folders, metadata } = tls.store
+  const people = await Promise.all(Array.from({ length: 17 }, async (_, index) => {
+    const username = `user-${index}`
+    await folders.create(await accounts.register({ username, password: PASSWORD }, '127.0.0.1'), 'a')
+    const { text } = await ask('GET', '/api/token', { authorization: `Basic ${btoa(`${username}:${PASSWORD}`)}` })
+    return { authorization: `Bearer ${JSON.parse(text).token}` }
+  }))
+  const { listIn } = metadata.files
+  let open = () => {}
+  const gate = new Promise<void>(resolve => { open = resolve })
+  let counting = 0
+  Object.assign(metadata.files, {
+    listIn: async (...values: Parameters<typeof listIn>) => {
+      counting++
+      await gate
+      return listIn(...values)
+    }
+  })
+  const of = (index: number, network: number) => ['GET', '/api/folders/a/usage', { ...people[index], 'x-forwarded-for': `192.0.2.${network}` }] as const
+  const refuses = async (index: number, network: number, what: string) =>
+    t.match({ ...await ask(...of(index, network)) }, { status: 429, headers: { 'retry-after': '5' }, text: /counts of folders.*"code":"too_many_requests"/ }, what)
+  const left = begin(...of(0, 0))
+  const first = Array.from({ length: 11 }, (_, index) => ask(...of(index + 1, Math.floor((index + 1) / 4))))
+  t.ok(await eventually(() => counting === 12))
+  await refuses(1, 9, 'a second one of an account')
+  await refuses(12, 2, 'the fifth of a network')
+  const begun = [...first, ...[12, 13, 14, 15].map(index => ask(...of(index, 3)))]
+  t.ok(await eventually(() => counting === 16))
+  await refuses(16, 9, 'the seventeenth')
+  left.close()
+  t.ok(await eventually(() => {
+    begin(...of(16, 9))
+    return counting === 17
+  }), 'what nobody waits for does not count')
+  open()
+  for (const { status, text } of await Promise.all(begun)) {
+    t.strictSame([status, JSON.parse(text)], [200, { files: 0, folders: 0, bytes: 0 }])
+  }
+  Object.assign(metadata.files, { listIn })
+  t.ok(await eventually(async () => (await ask(...of(1, 0))).status === 200))
 })
 
 t.test('a parameter of another operation is refused, never ignored', async t => {

@@ -2,12 +2,12 @@ import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { FolderRemovalPosition } from '#src/metadata/folder-records.ts'
 import type {
-  ContentPage, ContentPosition, RestoredDeletion, TrashRecord, VersionRecord
+  ContentPage, ContentPosition, DeletionRecord, RestoredDeletion, TrashRecord, VersionRecord
 } from '#src/metadata/retention-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileRecord } from '#src/metadata/records.ts'
 import { failures, Problem } from '#src/problems.ts'
-import { createKeptModel, type KeptModel, type ModelContent, type ModelUpload } from './kept-model.ts'
+import { ACT, createKeptModel, type KeptModel, type ModelContent, type ModelUpload } from './kept-model.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
 import { sha256Of } from './kit/digests.ts'
 import { DAY, HOUR } from './kit/durations.ts'
@@ -296,7 +296,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
 
   /** All folders, each before those below. */
   async function listFolders (path = ''): Promise<{ path: string, createdAt: number }[]> {
-    const found = await metadata.folders.list(ownerId, path, page)
+    const found = await metadata.folders.list(ownerId, path, { order: 'name', ...page })
     const withThoseBelow = found.map(async ({ path, createdAt }) => [{ path, createdAt }, ...await listFolders(path)])
     return (await Promise.all(withThoseBelow)).flat()
   }
@@ -308,7 +308,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
     const acts: string[][] = []
     let before = await listFiles()
     for (let from: FolderRemovalPosition | undefined; ;) {
-      from = await metadata.folders.removeSome(ownerId, path, { ...removal, from, limit: 2 })
+      from = await metadata.folders.removeSome(ownerId, path, { ...removal, from, limit: ACT })
       const after = new Set((await listFiles()).map(({ blobId }) => blobId))
       const taken = before.map(({ blobId }) => blobId).filter(blobId => !after.has(blobId))
       // One of two may have left the trash at once, and then it was the first.
@@ -361,6 +361,8 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
       trash: (await all<TrashRecord>(page => metadata.trash.list(ownerId, page)))
         .map(({ id, size, type, sha256, storedAt, keptAt, expiresAt, name, deletedWith, versions }) =>
           ({ id, size, type, sha256, storedAt, keptAt, expiresAt, name, deletedWith, versions })),
+      deletions: (await all<DeletionRecord>(page => metadata.trash.listDeletions(ownerId, page)))
+        .map(({ id, kind, name, files, folders, size, keptAt }) => ({ id, kind, name, files, folders, size, keptAt })),
       usage: await metadata.accounts.find(ownerId).then(account => {
         const { usedBytes, usedFiles, usedFolders, keptBytes } = account as AccountRecord
         return { usedBytes, usedFiles, usedFolders, keptBytes }

@@ -21,10 +21,11 @@ interface ModelFile extends ModelContent {
   storedAt: number
 }
 
-/** A version if `name` is undefined, else a deleted file. */
+/** A deleted file with `name`, a deleted folder with `folder`, else a version. */
 interface ModelKept extends ModelContent {
   fileId: number
   name: string | undefined
+  folder?: string
   createdAt: number
   storedAt: number
   keptAt: number
@@ -51,6 +52,9 @@ interface Addition {
   readonly now: number
 }
 
+/** Files or folders that one act of a recursive deletion takes. */
+export const ACT = 2
+
 const CROWDED = new Error('more kept content must be deleted first')
 
 export type KeptModel = ReturnType<typeof createKeptModel>
@@ -62,6 +66,7 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
   let uploads: ModelUpload[] = []
   const discarded: string[] = []
   let lastId = 0
+  const deletions = new Map<string, { name: string, keptAt: number }>()
 
   const sum = (items: readonly { size: number }[]) => items.reduce((bytes, { size }) => bytes + size, 0)
   const byAge = (a: ModelKept, b: ModelKept) => a.keptAt - b.keptAt || (a.blobId < b.blobId ? -1 : 1)
@@ -84,7 +89,8 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
     uploads: () => uploads,
     discarded: () => discarded,
     blobs: () => ({
-      stored: [...files, ...kept].map(({ blobId }) => blobId).sort(), uploads: uploads.map(({ blobId }) => blobId)
+      stored: [...files, ...kept.filter(({ folder }) => folder === undefined)].map(({ blobId }) => blobId).sort(),
+      uploads: uploads.map(({ blobId }) => blobId)
     }),
 
     state: (now: number) => ({
@@ -106,6 +112,7 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
         deletedWith,
         versions: liveVersionsOf(fileId, now).length
       })),
+      deletions: deletionsIn(now),
       usage: { usedBytes: sum(files), usedFiles: files.length, usedFolders: folders.length, keptBytes: sum(kept) },
       uploads: { uploads: uploads.length, bytes: reserved(uploads), receivedBytes: received(uploads) }
     }),
@@ -160,23 +167,33 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
         const taken = blobIds.flatMap(blobId =>
           files.filter(file => file.blobId === blobId && isBelow(file.name, path)))
         if (taken.length !== blobIds.length) throw new Error('a file was taken that is not below the folder')
-        if (taken.length > 0) removeAll(taken, removal)
+        if (taken.length > 0) removeAll(taken, removal, path)
       }
       if (files.some(({ name }) => isBelow(name, path))) throw new Error('a file was left')
-      folders = folders.filter(folder => folder.path !== path && !isBelow(folder.path, path))
+      const below = () => folders.map(folder => folder.path).filter(other => isBelow(other, path)).sort().reverse()
+      for (let isLast = false; !isLast;) {
+        const paths = below().slice(0, ACT)
+        isLast = paths.length < ACT
+        if (isLast) paths.push(path)
+        folders = folders.filter(folder => !paths.includes(folder.path))
+        keepFolders(paths, path, removal)
+      }
     },
 
     restoreDeletion (deletedWith: string, now: number) {
-      const entries = liveTrash(now).filter(entry => entry.deletedWith === deletedWith).reverse()
-      const kept = entries.flatMap(({ blobId, name }) => {
+      const entries = kept.filter(entry => entry.deletedWith === deletedWith && isLive(entry, now)).sort(byAge)
+      let restored = 0
+      const refused = entries.flatMap(entry => {
         try {
-          model.restoreFile(blobId, undefined, now)
+          if (entry.folder === undefined) model.restoreFile(entry.blobId, undefined, now)
+          else restoreFolder(entry, entry.folder, now)
+          if (entry.folder === undefined) restored++
           return []
         } catch (error) {
-          return [{ name, code: (error as Problem).code }]
+          return [{ name: entry.folder ?? entry.name, code: (error as Problem).code }]
         }
       })
-      return { restored: entries.length - kept.length, kept }
+      return { restored, kept: refused }
     },
 
     findVersion: (name: string, blobId: string, now: number) =>
@@ -201,6 +218,7 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
       if (find(name) !== undefined) throw new Problem('name_taken')
       makeParents(name, { added: { bytes: entry.size, files: 1 }, others: uploads, now })
       kept = kept.filter(content => content !== entry)
+      endDeletions()
       const { keptAt, deletedWith: _deletedWith, ...file } = entry
       files.push({ ...file, name, updatedAt: Math.max(keptAt, now) })
     },
@@ -218,12 +236,17 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
     },
 
     emptyTrash (limit: number) {
-      const oldest = kept.filter(({ name }) => name !== undefined).sort(byAge).slice(0, limit)
+      const byDeletion = (a: ModelKept, b: ModelKept) =>
+        a.deletedWith === b.deletedWith ? byAge(a, b) : String(a.deletedWith) < String(b.deletedWith) ? -1 : 1
+      const deletedFiles = kept.filter(({ name }) => name !== undefined).sort(byAge)
+      const rest = kept.filter(({ deletedWith }) => deletedWith !== null).sort(byDeletion)
+      const oldest = (deletedFiles.length > 0 ? deletedFiles : rest).slice(0, limit)
       const contents = (entries: ModelKept[]) =>
         entries.reduce((count, { fileId }) => count + 1 + versionsOf(fileId).length, 0)
       const entries = oldest.filter((_, index) =>
         index === 0 || contents(oldest.slice(0, index + 1)) <= retentionPolicy.deletions)
-      return { files: entries.length, bytes: drop(entries) }
+      const count = entries.filter(({ folder }) => folder === undefined).length
+      return { entries: entries.length, files: count, bytes: drop(entries) }
     },
 
     sweep (limit: number, now: number) {
@@ -316,7 +339,48 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
     folders.push(...missing.map(path => ({ path, createdAt: now })))
   }
 
-  function removeAll (removed: readonly ModelFile[], { isPermanent, deletedWith, now }: Removal): void {
+  function restoreFolder (entry: ModelKept, path: string, now: number): void {
+    if (!folders.some(folder => folder.path === path)) {
+      if (find(path) !== undefined) throw new Problem('name_taken')
+      makeParents(path, { added: { bytes: 0, files: 1 }, others: uploads, now })
+      folders.push({ path, createdAt: now })
+    }
+    kept = kept.filter(content => content !== entry)
+    endDeletions()
+  }
+
+  /** `top`: the folder that is deleted with all that is in it. */
+  function keepFolders (paths: readonly string[], top: string, { isPermanent, deletedWith, now }: Omit<Removal, 'acts'>): void {
+    if (isPermanent) return
+    addDeletion(deletedWith, top, now)
+    kept.push(...paths.map(path => ({
+      blobId: `${deletedWith}/${path}`, size: 0, type: '', sha256: '', fileId: NaN, name: undefined, folder: path, createdAt: 0, storedAt: 0, keptAt: now, deletedWith
+    })))
+    trim('', paths.length)
+  }
+
+  function addDeletion (id: string | null, name: string, keptAt: number): void {
+    if (id !== null && !deletions.has(id)) deletions.set(id, { name, keptAt })
+  }
+
+  function endDeletions (): void {
+    for (const id of deletions.keys()) if (!kept.some(({ deletedWith }) => deletedWith === id)) deletions.delete(id)
+  }
+
+  function deletionsIn (now: number) {
+    const alone = liveTrash(now).filter(({ deletedWith }) => deletedWith === null)
+      .map(({ blobId, name, size, keptAt }) => ({ id: blobId, kind: 'file', name, files: 1, folders: 0, size, keptAt }))
+    const others = Array.from(deletions, ([id, { name, keptAt }]) => {
+      const entries = kept.filter(({ deletedWith }) => deletedWith === id)
+      const folderCount = entries.filter(({ folder }) => folder !== undefined).length
+      return { id, kind: 'folder', name, files: entries.length - folderCount, folders: folderCount, size: sum(entries), keptAt }
+    }).filter(({ keptAt }) => keptAt > now - retentionPolicy.milliseconds)
+    return [...alone, ...others].sort((a, b) => b.keptAt - a.keptAt || (a.id < b.id ? 1 : -1))
+  }
+
+  function removeAll (
+    removed: readonly ModelFile[], { isPermanent, deletedWith, now }: Removal, top = ''
+  ): void {
     files = files.filter(other => !removed.includes(other))
     if (isPermanent) {
       discard(removed)
@@ -324,7 +388,9 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
       return
     }
     const trash = kept.filter(({ name }) => name !== undefined)
-    const keptAt = laterThan(trash, Math.max(now, ...removed.map(({ updatedAt }) => updatedAt)))
+    const deletedAt = Math.max(now, ...removed.map(({ updatedAt }) => updatedAt))
+    const keptAt = laterThan(trash, deletedAt)
+    addDeletion(deletedWith, top, deletedAt)
     kept.push(...removed.map(file => ({ ...file, keptAt, deletedWith })))
     trim(String(removed.at(-1)?.blobId), removed.length)
   }
@@ -387,7 +453,11 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
   function makingRoom (write: () => void): void {
     for (;;) {
       const before = {
-        files: files.map(file => ({ ...file })), folders: [...folders], kept: [...kept], discarded: discarded.length
+        files: files.map(file => ({ ...file })),
+        folders: [...folders],
+        kept: [...kept],
+        discarded: discarded.length,
+        deletions: [...deletions]
       }
       try {
         write()
@@ -398,6 +468,8 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
         folders = before.folders
         kept = before.kept
         discarded.length = before.discarded
+        deletions.clear()
+        for (const [id, deletion] of before.deletions) deletions.set(id, deletion)
         drop(withBytes().slice(0, retentionPolicy.deletions))
       }
     }
@@ -434,7 +506,8 @@ export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
     const deleted = new Set(contents.filter(({ name }) => name !== undefined).map(({ fileId }) => fileId))
     const gone = kept.filter(content => contents.includes(content) || deleted.has(content.fileId))
     kept = kept.filter(content => !gone.includes(content))
-    discard(gone)
+    discard(gone.filter(({ folder }) => folder === undefined))
+    endDeletions()
     return sum(gone)
   }
 

@@ -59,6 +59,24 @@ t.test('a link of a file gives its bytes to anybody, as an attachment that runs 
   for (const authorization of ['Bearer none', 'Basic bm9ib2R5OnB3ZA==', 'Basic !', 'Token x', 'Basic Og==']) t.equal((await get(`${path}/files/x`, { authorization })).status, 200, `${authorization} is ignored`)
 })
 
+t.test('only a PDF is shown in the window of a visitor, and only where that is asked for', async t => {
+  const owner = await shareOwner()
+  const types = { 'a.pdf': 'application/pdf', 'b.pdf': 'Application/PDF; x=y', 'c.png': 'image/png', 'd.txt': 'text/plain', 'e.html': 'text/html', 'f.svg': 'image/svg+xml', 'g.pdf': 'text/html' }
+  for (const [name, type] of Object.entries(types)) await owner.send('PUT', `/uploads/shown/${name}`, { body: '%PDF-', headers: { 'content-type': type } })
+  const { path } = await owner.share('shown')
+  for (const name of Object.keys(types)) {
+    for (const method of ['GET', 'HEAD']) {
+      const { status, headers } = await owner.server.send(method, `${path}/files/${name}?disposition=inline`)
+      const isShown = ['a.pdf', 'b.pdf'].includes(name)
+      t.match({ status, disposition: headers['content-disposition'], cache: headers['cache-control'] }, { status: 200, disposition: isShown ? /^inline; / : /^attachment; /, cache: 'no-store' }, `${method} ${name}`)
+      if (!isShown) t.equal(headers['content-security-policy'], SANDBOX, name)
+      else t.match(headers['content-security-policy'], /^default-src 'none'; /, name)
+    }
+  }
+  for (const query of ['', '?disposition=attachment']) t.match((await owner.get(`${path}/files/a.pdf${query}`)).headers, { 'content-disposition': /^attachment; /, 'content-security-policy': SANDBOX })
+  for (const address of [path, `${path}/zip`, `${path}/list`]) t.equal((await owner.get(`${address}?disposition=inline`)).status, 400, address)
+})
+
 t.test('ranges and conditions apply to a download by a link', async t => {
   const owner = await shareOwner()
   const { path } = await owner.share('report.html')
@@ -158,7 +176,7 @@ t.test('a linked folder is listed page by page, with paths from there', async t 
   t.match(folders, [{ name: '2026', url: `${owner.server.url}${path}/list?folder=2026` }])
   t.strictSame(Object.keys(folders[0]), ['name', 'createdAt', 'url'])
   t.match(files, [{ name: 'a.txt', size: 27, type: 'text/html' }, { name: 'é.txt' }])
-  t.strictSame(Object.keys(files[0]), ['name', 'size', 'type', 'sha256', 'createdAt', 'updatedAt', 'modifiedAt', 'url'])
+  t.strictSame(Object.keys(files[0]), ['name', 'size', 'type', 'sha256', 'createdAt', 'updatedAt', 'modifiedAt', 'changedAt', 'url'])
   t.equal(next, null)
   for (const { name, url } of files) t.equal((await owner.get(url.slice(owner.server.url.length))).text, `bytes of team/reports/${name}`)
   t.match(await list('?folder=2026'), { folders: [{ name: '2026/May' }], files: [{ name: '2026/b.txt' }] })
@@ -262,7 +280,7 @@ t.test('a link of a file lists that', async t => {
 t.test('parameters of other operations are refused by a link that is there', async t => {
   const owner = await shareOwner()
   const { path } = await owner.share('report.html')
-  for (const parameter of ['version=x', 'permanent=true', 'disposition=inline', 'folder=a', 'recursive=true']) {
+  for (const parameter of ['version=x', 'permanent=true', 'disposition=x', 'folder=a', 'recursive=true']) {
     for (const [method, address] of [['GET', path], ['GET', `${path}/files/x`], ['HEAD', `${path}/files/x`], ['GET', `${path}/files/a/b`], ['POST', `${path}/unlock`]] as const) {
       const { status } = await owner.server.send(method, `${address}?${parameter}`, { ...method === 'POST' && { json: { password: 'x' } } })
       t.equal(status, 400, `${method} ${address}?${parameter}`)

@@ -50,6 +50,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('a file that arrives by a link gets the next free name in its folder, and replaces nothing', async t => {
     const { metadata, ownerId, link, put, store, names } = await start(t)
     const drop = await link()
+    const { next: before } = await metadata.changes.list(ownerId, { after: undefined, limit: 1 })
     t.equal(await store(drop, 'a.txt'), 'in/a.txt')
     t.equal(await store(drop, 'a.txt'), 'in/a (2).txt')
     await put('in/a (3).txt')
@@ -64,6 +65,10 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.folders.move(ownerId, 'in', 'moved/deep', unlimited)
     t.equal(await store(drop, 'b.txt'), 'moved/deep/b (2).txt')
     t.equal((await names('moved/deep')).length, 8)
+    const { changes } = await metadata.changes.list(ownerId, { after: before, limit: 1000 })
+    const arrived = changes.filter(({ kind, linkId }) => kind === 'stored' && linkId === drop.id)
+    t.equal(arrived.length, 8, 'the feed says by which link')
+    t.ok(changes.some(({ linkId }) => linkId === null))
     t.strictSame(await metadata.accounts.usageMismatches(), [])
   })
 

@@ -132,6 +132,28 @@ t.test('files are uploaded by a link in every way, each time a new one, and answ
   t.same(await runSql(ann.server.dataDir, 'SELECT uses FROM links'), [{ uses: 8 }])
 })
 
+t.test('the feed of the owner says by which link a file arrived', async t => {
+  const ann = await shared()
+  const { json: { next } } = await ann.send('GET', '/api/changes')
+  const other = await ann.share()
+  const { id } = ann.link
+  await ann.put('a.txt', 'text')
+  await ann.form('b.txt', 'text')
+  await ann.tus('c.txt', 'text', 4)
+  await visit(ann.server, other).draft('d.txt', 'text')
+  await ann.send('PUT', '/uploads/inbox/own.txt', { body: 'text' })
+  await ann.send('PUT', '/uploads/inbox/a.txt', { body: 'other text' })
+  await ann.send('PATCH', '/api/files/inbox%2Fb.txt', { json: { name: 'inbox/e.txt' } })
+  await ann.send('DELETE', '/uploads/inbox/c.txt')
+  await ann.send('DELETE', `/api/links/${id}`)
+  const { json: { changes } } = await ann.send('GET', `/api/changes?cursor=${next}`)
+  const words = changes.map(({ kind, name, linkId }: Record<string, unknown>) => [kind, name, linkId])
+  t.strictSame(words, [
+    ['stored', 'inbox/a.txt', id], ['stored', 'inbox/b.txt', id], ['stored', 'inbox/c.txt', id], ['stored', 'inbox/d.txt', other.id],
+    ['stored', 'inbox/own.txt', undefined], ['stored', 'inbox/a.txt', undefined], ['moved', 'inbox/e.txt', undefined], ['deleted', 'inbox/c.txt', undefined]
+  ], 'also after the link has ended')
+})
+
 t.test('a name by a link is one segment in NFC, and says nothing about what is there', async t => {
   const ann = await shared()
   await ann.send('PUT', '/api/folders/inbox%2Ftaken')

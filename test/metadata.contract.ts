@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import type { AttemptLimit, NewAttempt } from '#src/metadata/attempt-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
+import { sortKeyOf } from '#src/metadata/paths.ts'
 import {
   fileOrders, type AccountRecord, type FileOrder, type FilePage, type FileRecord, type NewFile, type NewToken
 } from '#src/metadata/records.ts'
@@ -15,6 +16,7 @@ import { count, endsOf as outcomes, hex, newFile, setPassword, unlimited } from 
 import { openFresh, type OpenMetadata } from './kit/reopening.ts'
 import { suite as linksSuite } from './links.contract.ts'
 import { suite as locksSuite } from './locks.contract.ts'
+import { suite as ordersSuite } from './orders.contract.ts'
 import { suite as searchSuite } from './search.contract.ts'
 import { newToken, suite as uploadsSuite } from './uploads.contract.ts'
 
@@ -32,8 +34,12 @@ const all: FilePage = { order: 'name', folder: '', prefix: undefined, limit: 100
 const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   name: file => file.name,
   '-name': file => file.name,
+  natural: file => file.name,
+  '-natural': file => file.name,
   newest: file => file.createdAt,
   oldest: file => file.createdAt,
+  changed: file => file.changedAt,
+  '-changed': file => file.changedAt,
   largest: file => file.size,
   smallest: file => file.size
 }
@@ -67,6 +73,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   factorsSuite(t, open)
   keptSuite(t, open)
   searchSuite(t, open)
+  ordersSuite(t, open)
 
   t.test('the id of an installation and those of its files stay, and no two have the same', async t => {
     const { metadata, reopen } = await fresh(t)
@@ -479,7 +486,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     const wanted = newFile(id, 'a.txt', { size: 123 })
     const { file, isNew } = await metadata.files.add(wanted, unlimited)
     const { isLeased, ...fields } = wanted
-    t.strictSame(file, { id: file.id, folderId: 0, ...fields, createdAt: 5000, updatedAt: 5000, storedAt: 5000 })
+    const times = { createdAt: 5000, updatedAt: 5000, storedAt: 5000, changedAt: 5000 }
+    t.strictSame(file, { id: file.id, folderId: 0, ...fields, ...times })
     clock.set(6000)
     t.ok(isNew)
     t.strictSame(await metadata.files.find(id, 'a.txt'), file)
@@ -648,7 +656,8 @@ export function suite (t: Test, open: OpenMetadata): void {
       // Many files have the same size and date.
       async function add (name: string, index: number) {
         clock.set(1000 + index % 4)
-        await metadata.files.add(newFile(id, name, { size: index % 3 }), unlimited)
+        const modifiedAt = index % 5 === 0 ? 500 : null
+        await metadata.files.add(newFile(id, name, { size: index % 3, modifiedAt }), unlimited)
       }
       for (let index = 0; index < 30; index++) await add(`stays-${(index * 7) % 30}`, index)
       for (let index = 0; index < 8; index++) await add(`goes-${index}`, index)
@@ -664,9 +673,10 @@ export function suite (t: Test, open: OpenMetadata): void {
       }
       t.equal(new Set(seen.map(file => file.id)).size, seen.length, 'none twice')
       t.equal(seen.filter(file => file.name.startsWith('stays')).length, 30, 'all that stay')
-      const keys = seen.map(keyOf[order])
+      const keys = seen.map(keyOf[order]).map(key => order.endsWith('natural') ? sortKeyOf(String(key)) : key)
       const sorted = [...keys].sort((a, b) => typeof a === 'number' ? a - Number(b) : a < b ? -1 : 1)
-      t.strictSame(keys, ['name', 'oldest', 'smallest'].includes(order) ? sorted : sorted.reverse(), 'in order')
+      const isAscending = ['name', 'natural', 'oldest', 'changed', 'smallest'].includes(order)
+      t.strictSame(keys, isAscending ? sorted : sorted.reverse(), 'in order')
     })
   }
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
-import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import { brotliCompressSync, brotliDecompressSync, gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { findPage } from '#src/http/page.ts'
 import { root } from './kit/root.ts'
@@ -121,6 +121,24 @@ t.test('every file of the page is served as it was built, compressed if the clie
   }
   t.equal((await server.send('GET', '/service-worker.js')).headers['content-security-policy'], "default-src 'none'; connect-src 'self'")
   for (const path of assets) t.equal((await server.send('GET', path)).headers['content-security-policy'], "default-src 'none'", path)
+})
+
+/** The files of the first view: the HTML, and the scripts and styles that it names. */
+function firstViewOf (html: string): string[] {
+  const named = Array.from(bytesOf(html).toString().matchAll(/<(?:script|link rel="(?:stylesheet|modulepreload)")[^>]* (?:src|href)="(?:\.\.\/)?([^"]*)"/g), ([, path]) => String(path))
+  return [html, ...named]
+}
+
+t.test('the first view of the page is light', t => {
+  const sizeOf = (path: string) => path.endsWith('.html') ? brotliCompressSync(bytesOf(path)).length : bytesOf(`${path}.br`).length
+  for (const [html, most] of [['index.html', 60_000], ['link.html', 35_000]] as const) {
+    const files = firstViewOf(html)
+    t.ok(files.some(path => path.endsWith('.js')) && files.some(path => path.endsWith('.css')), 'scripts and styles')
+    const bytes = files.reduce((sum, path) => sum + sizeOf(path), 0)
+    t.comment(`${html}: ${bytes} bytes in ${files.length} files`)
+    t.ok(bytes < most, `${html} has ${bytes} bytes, less than ${most}`, { files: files.map(path => [path, sizeOf(path)]) })
+  }
+  t.end()
 })
 
 t.test('the service worker has no validators: all files of a package have the same date', async t => {

@@ -60,7 +60,7 @@ t.test('with a passkey the password opens nothing, but with the code of the pass
   const [phone, other] = [authenticatorFor(server), authenticatorFor(server)]
   await registerPasskey(server, ann.user, phone)
   await registerPasskey(server, bob.user, other)
-  t.equal((await server.send('GET', '/api/resource', { user: ann.user })).json.code, 'second_factor_required')
+  t.match((await server.send('GET', '/api/resource', { user: ann.user })).json, { code: 'second_factor_required', factors: ['passkey', 'recovery_code'] })
   const digits = await server.send('GET', '/api/resource', { user: ann.user, headers: codeHeader('123456') })
   t.equal(digits.json.code, 'second_factor_wrong', 'there are no one-time codes')
   const options = await confirmationOptions(server, ann.user)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { settingRows } from '#src/config.ts'
 import { sectionOf as resultsOf, withResults } from './bench/report.ts'
+import { driveOf } from './kit/drive.ts'
 import { unwatched } from './kit/programs.ts'
 import { blocksOf, checkSession, checkStart, fencedIn, isOfSession, isOfStart, readGuide, readReadme, sectionOf, typeLines } from './kit/readme.ts'
 import { root } from './kit/root.ts'
@@ -16,13 +17,15 @@ const tableBelow = (text: string, heading: string) => sectionOf(text, heading).s
 
 const isOfSdk = (line: string) => line.startsWith('node dist/main.js sdk ')
 
+const isOfSync = (line: string) => line.startsWith('node dist/main.js sync ')
+
 /** The exceptions: `npm test` runs this test, and `npm ci` would delete the packages in use; CI starts with it. */
 const others = ['npm ci && npm test']
 
 test('every command in the README is run by a test', async t => {
   const readme = await readReadme()
   t.same(fencedIn(readme).map(({ language }) => language).filter(language => language !== 'bash' && language !== ''), [], 'commands are in blocks of bash')
-  const kinds = [isOfSession, isOfStart, isOfSdk]
+  const kinds = [isOfSession, isOfStart, isOfSdk, isOfSync]
   t.same(blocksOf(readme, 'bash').flat().filter(line => !kinds.some(isOfKind => isOfKind(line))), others)
   t.equal(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).scripts.test, 'tap --disable-coverage')
 })
@@ -63,6 +66,18 @@ test('the README\'s commands for a client write one', async t => {
     t.same((await readdir(join(folder, 'my-app/src/magicstore'))).sort(), ['README.md', 'client.ts', 'schema.ts'])
     t.match(await readFile(join(folder, 'my-app/src/magicstore/client.ts'), 'utf8'), line.split('--base-url ')[1] ?? 'http://127.0.0.1:5000')
   }
+})
+
+test('the README\'s command keeps a folder and the store equal', async t => {
+  const [line = '', ...others] = blocksOf(await readReadme(), 'bash').flat().filter(isOfSync)
+  t.same(others, [])
+  const server = await sharedServer()
+  const { secret } = await driveOf(server)
+  const home = t.testdir({ Documents: { report: 'of a person' } })
+  const env = { ...process.env, HOME: home, XDG_STATE_HOME: undefined, MAGICSTORE_TOKEN: secret }
+  const child = spawn('bash', ['-c', unwatched(line.replace('127.0.0.1:5000', `127.0.0.1:${server.port}`))], { cwd: root, env, stdio: 'ignore' })
+  t.equal((await once(child, 'exit'))[0], 0)
+  t.equal((await server.send('GET', '/uploads/report', { token: secret })).text, 'of a person')
 })
 
 test('the README\'s table of settings is that of the schema, and so is --help', async t => {

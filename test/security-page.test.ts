@@ -129,13 +129,15 @@ test('a fresh installation has no account and no credential that opens it', asyn
 /** Modules that can reach other machines or run programs; `harmless` lists their exports that can't. */
 const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|child_process|cluster|worker_threads|vm|inspector|undici|axios|got|ws)$/
 /**
- * Allowed uses: the `doctor` command sends a request to PUBLIC_URL, the client of PostgreSQL gets the socket that it
- * connects, and SQLite runs long transactions in a thread of this program.
+ * Allowed uses: the `doctor` command sends a request to PUBLIC_URL, `sync` is a client of the address that it is given,
+ * the client of PostgreSQL gets the socket that it connects, and SQLite runs long transactions in a thread of this
+ * program.
  */
 const known = [
   'doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'metadata/postgres/connections.ts: Socket of node:net',
   'metadata/sqlite/connection-thread.ts: parentPort of node:worker_threads', 'metadata/sqlite/connection-thread.ts: workerData of node:worker_threads',
-  'metadata/sqlite/long-transactions.ts: Worker of node:worker_threads'
+  'metadata/sqlite/long-transactions.ts: Worker of node:worker_threads',
+  'sync/remote.ts: Agent of node:http', 'sync/remote.ts: Agent of node:https', 'sync/remote.ts: request of node:http', 'sync/remote.ts: request of node:https'
 ]
 const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createServer', 'createSecureServer', 'createSecureContext', 'lookup']
 
@@ -179,7 +181,7 @@ async function outwardPackages (): Promise<string[]> {
   return Array.from(new Set(files.flatMap(([file]) => /(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []))).sort()
 }
 
-test('only the clients of PostgreSQL and S3, and doctor, can reach another machine, and src runs no program', async t => {
+test('only the clients of PostgreSQL and S3, doctor and sync can reach another machine, and src runs no program', async t => {
   // The page runs in browsers, whose content security policy keeps it to its server.
   const files = (await readdir(join(root, 'src'), { recursive: true })).filter(name => name.endsWith('.ts') && !name.startsWith('page/'))
   t.ok(files.length > 30)

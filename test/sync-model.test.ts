@@ -1,54 +1,17 @@
-import { test, type Test } from 'tap'
-import { SEED } from './kit/random.ts'
-import { sizes } from './kit/sizes.ts'
+import { test } from 'tap'
+import { testHistories } from './sync/histories.ts'
 import { World, type ModelComputer } from './sync/model.ts'
 
-/** How many acts and runs a history has, and how many turns one of one person at a time. */
-const LENGTH = 20
-const TURNS = 5
-
-function createWorld (
-  name: string, seed?: number, { folds = false } = {}
-): World & { A: ModelComputer, B: ModelComputer } {
-  const world = new World(name, seed)
+function createWorld (name: string): World & { A: ModelComputer, B: ModelComputer } {
+  const world = new World(name)
   const [A, B] = [world.addComputer('A'), world.addComputer('B')]
-  world.addComputer('C', { folds })
+  world.addComputer('C')
   return Object.assign(world, { A, B })
 }
 
-async function passAll (
-  t: Test, count: number, live: (world: World) => Promise<string[]>, create = createWorld
-): Promise<void> {
-  for (let n = 0; n < count; n++) {
-    const world = create(`history ${n}`, SEED)
-    const faults = await live(world).catch((error: Error) => [String(error.stack)])
-    if (faults.length === 0) continue
-    t.fail(`history ${n} of seed ${SEED}: ${faults.join('; ')}`, { log: world.log })
-    return
-  }
-  t.pass(`${count} histories`)
-}
-
-test('whatever persons do and wherever runs are cut, all become equal, and nothing is lost', async t => {
-  await passAll(t, sizes.syncHistories, async world => {
-    await world.live(LENGTH)
-    return world.settle()
-  })
-})
-
-test('of one person at a time, all get just the tree that the person left', async t => {
-  await passAll(t, sizes.syncTurns, world => world.liveAlone(TURNS))
-})
+testHistories('history')
 
 type Story = ReturnType<typeof createWorld>
-
-test('where a computer folds case, the others are equal, and it has one of the names that are alike there', async t => {
-  await passAll(t, sizes.syncTurns, async world => {
-    world.names = ['a', 'b', 'c', 'A', 'B']
-    await world.live(LENGTH)
-    return world.settle()
-  }, (name, seed) => createWorld(name, seed, { folds: true }))
-})
 
 interface History {
   /** What all have. */
@@ -128,6 +91,72 @@ const histories: Record<string, History> = {
       world.write('x')
     },
     end: are('x', 'x (conflict 00000002)')
+  },
+  'a file in conflict that has a copy with its former bytes is not moved to that when the run is cut': {
+    prepare: world => { world.write('x', world.A) },
+    before (world) {
+      const content = String(world.server.tree().get('x'))
+      world.copied.add(content)
+      world.write('y', world.A, content)
+      world.write('x', world.A)
+      world.write('x')
+      world.refuses = request => request === 'upload y'
+    },
+    after: world => { world.refuses = () => false },
+    end: are('x', 'x (conflict 00000002)', 'y')
+  },
+  'a file whose former bytes are in `aside` is new: it does not replace what has come back there': {
+    prepare: world => { world.write('x', world.A) },
+    before (world) {
+      world.dropped.add(String(world.server.tree().get('x')))
+      world.server.removeAll('x')
+    },
+    after (world) {
+      for (const entry of world.server.trash()) world.server.undelete(entry, 'x')
+      if (!world.A.disk.exists('x')) world.write('x', world.A)
+    },
+    end: (paths, { written }) => paths.length === written.size
+  },
+  'the row of a file that was moved here and there stays until it is followed: another one does not take its place': {
+    prepare: world => { for (const path of ['x', 'y']) world.write(path, world.A) },
+    before ({ A, server }) {
+      A.disk.rename('y', 'z')
+      server.makeFolder('d')
+      server.move({ path: 'y', kind: 'file' }, 'd/y')
+      server.move({ path: 'x', kind: 'file' }, 'y')
+    },
+    // It is not killed: a file that has two names then is two files.
+    during: () => {},
+    end: are('d', 'd/y', 'y')
+  },
+  'of two files with the same bytes, of which a copy is left, none is moved': {
+    prepare (world) {
+      const content = world.write('x', world.A)
+      world.write('y', world.A, content)
+      world.copied.add(content)
+    },
+    before (world) {
+      world.write('z', world.A, String(world.server.tree().get('x')))
+      for (const path of ['x', 'y']) world.A.disk.unlink(path)
+      world.write('x')
+    },
+    end: are('x', 'z')
+  },
+  'a file that was moved there and edited here is not as the base after the move': {
+    prepare: world => { world.write('x', world.A) },
+    before (world) {
+      world.server.move({ path: 'x', kind: 'file' }, 'y')
+      world.write('x', world.A)
+    },
+    // Killed between two names of one file, it leaves both, and a conflict.
+    end: paths => paths.includes('y')
+  },
+  'files that change their names are moved: changes are of ids, not of names': {
+    prepare: world => { for (const path of ['x', 'y']) world.write(path, world.A) },
+    before ({ server }) {
+      for (const [from, to] of [['x', 't'], ['y', 'x'], ['t', 'y']] as const) server.move({ path: from, kind: 'file' }, to)
+    },
+    end: (paths, { server }) => are('x', 'y')(paths) && server.tree().get('x') === '00000002'
   },
   'an upload of which the answer is lost is no act of somebody else': {
     prepare: world => { world.write('x', world.A) },

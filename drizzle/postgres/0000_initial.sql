@@ -57,7 +57,8 @@ CREATE TABLE "changes" (
 	"from_name" text COLLATE "C",
 	"file_id" bigint,
 	"folder_id" bigint,
-	"at" bigint NOT NULL
+	"at" bigint NOT NULL,
+	"link_id" bigint
 );
 --> statement-breakpoint
 CREATE TABLE "discarded_blobs" (
@@ -92,6 +93,8 @@ CREATE TABLE "files" (
 	"updated_at" bigint NOT NULL,
 	"stored_at" bigint DEFAULT 0 NOT NULL,
 	"modified_at" bigint,
+	"changed_at" bigint GENERATED ALWAYS AS (coalesce(modified_at, stored_at)) STORED NOT NULL,
+	"sort_key" text COLLATE "C",
 	"properties" text
 );
 --> statement-breakpoint
@@ -101,6 +104,7 @@ CREATE TABLE "folders" (
 	"parent_id" bigint NOT NULL,
 	"name" text COLLATE "C" NOT NULL,
 	"path" text COLLATE "C" NOT NULL,
+	"sort_key" text COLLATE "C",
 	"created_at" bigint NOT NULL,
 	"properties" text
 );
@@ -109,6 +113,17 @@ CREATE TABLE "installation" (
 	"id" text PRIMARY KEY NOT NULL,
 	"storage_id" text,
 	"epoch" text
+);
+--> statement-breakpoint
+CREATE TABLE "deletions" (
+	"id" text COLLATE "C" PRIMARY KEY NOT NULL,
+	"owner_id" bigint NOT NULL,
+	"kind" text NOT NULL,
+	"name" text COLLATE "C" NOT NULL,
+	"files" bigint NOT NULL,
+	"folders" bigint NOT NULL,
+	"size" bigint NOT NULL,
+	"deleted_at" bigint NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "kept" (
@@ -124,7 +139,8 @@ CREATE TABLE "kept" (
 	"kept_at" bigint NOT NULL,
 	"modified_at" bigint,
 	"deleted_with" text COLLATE "C",
-	"properties" text
+	"properties" text,
+	"folder" text COLLATE "C"
 );
 --> statement-breakpoint
 CREATE TABLE "link_networks" (
@@ -269,6 +285,7 @@ ALTER TABLE "account_networks" ADD CONSTRAINT "account_networks_account_id_accou
 ALTER TABLE "changes" ADD CONSTRAINT "changes_owner_id_accounts_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "files" ADD CONSTRAINT "files_owner_id_accounts_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."accounts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "folders" ADD CONSTRAINT "folders_owner_id_accounts_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."accounts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "deletions" ADD CONSTRAINT "deletions_owner_id_accounts_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."accounts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "kept" ADD CONSTRAINT "kept_owner_id_accounts_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."accounts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "link_networks" ADD CONSTRAINT "link_networks_link_id_links_id_fk" FOREIGN KEY ("link_id") REFERENCES "public"."links"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "links" ADD CONSTRAINT "links_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -296,14 +313,21 @@ CREATE UNIQUE INDEX "discarded_blobs_blob" ON "discarded_blobs" USING btree ("bl
 CREATE INDEX "discarded_blobs_age" ON "discarded_blobs" USING btree ("discarded_at","id");--> statement-breakpoint
 CREATE INDEX "events_account" ON "events" USING btree ("account_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "files_folder_name" ON "files" USING btree ("owner_id","folder_id","name");--> statement-breakpoint
+CREATE INDEX "files_folder_natural" ON "files" USING btree ("owner_id","folder_id","sort_key","name");--> statement-breakpoint
+CREATE INDEX "files_without_sort_key" ON "files" USING btree ("id") WHERE "files"."sort_key" is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "files_blob" ON "files" USING btree ("blob_id");--> statement-breakpoint
 CREATE INDEX "files_folder_created" ON "files" USING btree ("owner_id","folder_id","created_at","id");--> statement-breakpoint
+CREATE INDEX "files_folder_changed" ON "files" USING btree ("owner_id","folder_id","changed_at","id");--> statement-breakpoint
 CREATE INDEX "files_folder_size" ON "files" USING btree ("owner_id","folder_id","size","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_path" ON "folders" USING btree ("owner_id","path");--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_parent_name" ON "folders" USING btree ("owner_id","parent_id","name");--> statement-breakpoint
+CREATE INDEX "folders_parent_natural" ON "folders" USING btree ("owner_id","parent_id","sort_key","name");--> statement-breakpoint
+CREATE INDEX "folders_without_sort_key" ON "folders" USING btree ("id") WHERE "folders"."sort_key" is null;--> statement-breakpoint
 CREATE INDEX "folders_owner" ON "folders" USING btree ("owner_id","id");--> statement-breakpoint
+CREATE INDEX "deletions_owner" ON "deletions" USING btree ("owner_id","deleted_at","id");--> statement-breakpoint
 CREATE INDEX "kept_owner" ON "kept" USING btree ("owner_id","kept_at","id","size");--> statement-breakpoint
 CREATE INDEX "kept_trash" ON "kept" USING btree ("owner_id","kept_at","id") WHERE "kept"."name" is not null;--> statement-breakpoint
+CREATE INDEX "kept_alone" ON "kept" USING btree ("owner_id","kept_at","id") WHERE "kept"."name" is not null and "kept"."deleted_with" is null;--> statement-breakpoint
 CREATE INDEX "kept_file" ON "kept" USING btree ("file_id","kept_at","id");--> statement-breakpoint
 CREATE INDEX "kept_age" ON "kept" USING btree ("kept_at","id");--> statement-breakpoint
 CREATE INDEX "kept_deletion" ON "kept" USING btree ("owner_id","deleted_with","kept_at","id") WHERE "kept"."deleted_with" is not null;--> statement-breakpoint

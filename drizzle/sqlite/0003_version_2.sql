@@ -14,6 +14,7 @@ CREATE TABLE `changes` (
 	`file_id` integer,
 	`folder_id` integer,
 	`at` integer NOT NULL,
+	`link_id` integer,
 	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE cascade
 );
 --> statement-breakpoint
@@ -24,6 +25,7 @@ CREATE TABLE `folders` (
 	`parent_id` integer NOT NULL,
 	`name` text NOT NULL,
 	`path` text NOT NULL,
+	`sort_key` text,
 	`created_at` integer NOT NULL,
 	`properties` text,
 	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
@@ -31,7 +33,22 @@ CREATE TABLE `folders` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `folders_path` ON `folders` (`owner_id`,`path`);--> statement-breakpoint
 CREATE UNIQUE INDEX `folders_parent_name` ON `folders` (`owner_id`,`parent_id`,`name`);--> statement-breakpoint
+CREATE INDEX `folders_parent_natural` ON `folders` (`owner_id`,`parent_id`,`sort_key`,`name`);--> statement-breakpoint
+CREATE INDEX `folders_without_sort_key` ON `folders` (`id`) WHERE "folders"."sort_key" is null;--> statement-breakpoint
 CREATE INDEX `folders_owner` ON `folders` (`owner_id`,`id`);--> statement-breakpoint
+CREATE TABLE `deletions` (
+	`id` text PRIMARY KEY NOT NULL,
+	`owner_id` integer NOT NULL,
+	`kind` text NOT NULL,
+	`name` text NOT NULL,
+	`files` integer NOT NULL,
+	`folders` integer NOT NULL,
+	`size` integer NOT NULL,
+	`deleted_at` integer NOT NULL,
+	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE INDEX `deletions_owner` ON `deletions` (`owner_id`,`deleted_at`,`id`);--> statement-breakpoint
 CREATE TABLE `kept` (
 	`id` text PRIMARY KEY NOT NULL,
 	`owner_id` integer NOT NULL,
@@ -46,11 +63,13 @@ CREATE TABLE `kept` (
 	`modified_at` integer,
 	`deleted_with` text,
 	`properties` text,
+	`folder` text,
 	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
 CREATE INDEX `kept_owner` ON `kept` (`owner_id`,`kept_at`,`id`,`size`);--> statement-breakpoint
 CREATE INDEX `kept_trash` ON `kept` (`owner_id`,`kept_at`,`id`) WHERE "kept"."name" is not null;--> statement-breakpoint
+CREATE INDEX `kept_alone` ON `kept` (`owner_id`,`kept_at`,`id`) WHERE "kept"."name" is not null and "kept"."deleted_with" is null;--> statement-breakpoint
 CREATE INDEX `kept_file` ON `kept` (`file_id`,`kept_at`,`id`);--> statement-breakpoint
 CREATE INDEX `kept_age` ON `kept` (`kept_at`,`id`);--> statement-breakpoint
 CREATE INDEX `kept_deletion` ON `kept` (`owner_id`,`deleted_with`,`kept_at`,`id`) WHERE "kept"."deleted_with" is not null;--> statement-breakpoint
@@ -219,12 +238,17 @@ DROP INDEX `files_owner_size`;--> statement-breakpoint
 ALTER TABLE `files` ADD `folder_id` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `files` ADD `stored_at` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `files` ADD `modified_at` integer;--> statement-breakpoint
+ALTER TABLE `files` ADD `changed_at` integer GENERATED ALWAYS AS (coalesce(modified_at, stored_at)) VIRTUAL NOT NULL;--> statement-breakpoint
+ALTER TABLE `files` ADD `sort_key` text;--> statement-breakpoint
 ALTER TABLE `files` ADD `properties` text;--> statement-breakpoint
 ALTER TABLE `files` DROP COLUMN `is_date_shared`;--> statement-breakpoint
 CREATE UNIQUE INDEX `files_folder_name` ON `files` (`owner_id`,`folder_id`,`name`);--> statement-breakpoint
+CREATE INDEX `files_folder_natural` ON `files` (`owner_id`,`folder_id`,`sort_key`,`name`);--> statement-breakpoint
+CREATE INDEX `files_without_sort_key` ON `files` (`id`) WHERE "files"."sort_key" is null;--> statement-breakpoint
 CREATE INDEX `files_folder_created` ON `files` (`owner_id`,`folder_id`,`created_at`,`id`);--> statement-breakpoint
 CREATE INDEX `files_folder_size` ON `files` (`owner_id`,`folder_id`,`size`,`id`);--> statement-breakpoint
 UPDATE `files` SET `stored_at` = `updated_at`;--> statement-breakpoint
+CREATE INDEX `files_folder_changed` ON `files` (`owner_id`,`folder_id`,`changed_at`,`id`);--> statement-breakpoint
 ALTER TABLE `tokens` ADD `factors` text DEFAULT 'password' NOT NULL;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `browser` text;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `system` text;--> statement-breakpoint

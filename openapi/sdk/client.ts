@@ -42,6 +42,9 @@ export type Version = components['schemas']['Version']
 /** A file in the trash. */
 export type DeletedFile = components['schemas']['DeletedFile']
 
+/** What one deletion has in the trash. */
+export type Deletion = components['schemas']['Deletion']
+
 /** A folder. Its name is its path: segments joined by `/`. */
 export type Folder = components['schemas']['Folder']
 

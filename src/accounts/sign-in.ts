@@ -35,9 +35,19 @@ export function createSignIn (
   async function checkCode (account: AccountRecord, code: string | undefined, origin: CodeOrigin): Promise<Factor> {
     if (code === undefined) {
       recordMissing(account, origin)
-      throw new Problem('second_factor_required')
+      throw new Problem('second_factor_required', { members: { factors: await factorsOf(account) } })
     }
     return secondFactor.use(account, code, origin)
+  }
+
+  /** What the account can show beside its password, which was right. */
+  async function factorsOf ({ id }: AccountRecord): Promise<Factor[]> {
+    const { totp, passkeys, recoveryCodes } = await metadata.factors.list(id)
+    return [
+      ...totp === null ? [] : ['totp' as const],
+      ...passkeys.length === 0 ? [] : ['passkey' as const],
+      ...recoveryCodes === 0 ? [] : ['recovery_code' as const]
+    ]
   }
 
   /** A thief of the password begins without a code. Owners do so too, but mostly from known networks. */

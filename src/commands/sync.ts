@@ -8,6 +8,8 @@ import { StateBusy, StateLost } from '../sync/state.ts'
 import { RootGone, ServerLost, synchronize, type RunResult } from '../sync/sync.ts'
 import { Watch } from '../sync/watch.ts'
 import { FLAG, print, readArguments, UsageError, VALUE } from './command.ts'
+import { SyncProgress } from './sync-progress.ts'
+import { lineOf, reasonText, resultText, sentenceOf, sumOf, tellAct, type Told } from './sync-words.ts'
 import { readPassword } from './terminal.ts'
 
 export const help = `\
@@ -39,7 +41,13 @@ class SyncError extends OperatorError {
   }
 }
 
-interface Output { readonly json: boolean, readonly isDryRun: boolean }
+interface Output {
+  readonly json: boolean
+  readonly isDryRun: boolean
+  readonly progress: SyncProgress
+  /** What a dry run would do. */
+  readonly pretended: Told[]
+}
 
 export async function run (args: string[]): Promise<void> {
   const { values, positionals: [folder, address, ...rest] } = readArguments(args, {
@@ -50,9 +58,13 @@ export async function run (args: string[]): Promise<void> {
   if (!/^\d{1,9}$/.test(allowed)) throw new UsageError('--allow-deletions takes a number')
   if (values.watch && values['dry-run']) throw new UsageError('--dry-run and --watch exclude each other')
   const { token, stateFolder } = readSyncSettings()
-  const output = { json: values.json, isDryRun: values['dry-run'] }
+  const progress = new SyncProgress()
+  const output = { json: values.json, isDryRun: values['dry-run'], progress, pretended: [] }
   const askToken = async () => (await readPassword('Token: ')).trim()
-  const opened = await openFolder({ folder: resolve(folder), address, stateFolder, token, askToken }).catch(explain)
+  const onBytes = (count: number) => progress.bytes(count)
+  const opened = await openFolder({
+    folder: resolve(folder), address, stateFolder, token, askToken, onBytes, isDryRun: output.isDryRun
+  }).catch(explain)
   const watch = new Watch(resolve(folder))
   const once = async () => synchronizeOnce(opened, { ...output, allowedDeletions: Number(allowed) })
   try {
@@ -63,6 +75,7 @@ export async function run (args: string[]): Promise<void> {
       await watch.wait(opened.state, opened.remote)
     }
   } finally {
+    progress.clear()
     watch.close()
     opened.close()
   }
@@ -70,7 +83,7 @@ export async function run (args: string[]): Promise<void> {
 
 /** Without a server, the next pass tries again. @throws all other failures. */
 function waitForServer (error: unknown): undefined {
-  const isLost = error instanceof ServerLost || (error instanceof RemoteError && error.status === undefined)
+  const isLost = error instanceof ServerLost || (error instanceof RemoteError && error.isCut)
   if (!isLost) explain(error)
   console.error(`magicstore: the server can't be reached: ${(error as Error).message}`)
 }
@@ -91,48 +104,37 @@ async function synchronizeOnce (folder: SyncFolder, { allowedDeletions, ...outpu
     newName: () => `${process.pid}-${++names}`,
     today: () => new Date().toISOString().slice(0, 10),
     sleep: (milliseconds: number) => new Promise<void>(resolve => { setTimeout(resolve, milliseconds) }),
+    onPlan: (acts: readonly Act[]) => output.progress.plan(acts),
     onAct: (act: Act) => showAct(act, output)
   }
-  try {
-    return await synchronize({ ...options, rootId: settings().rootId })
-  } catch (error) {
+  output.progress.begin()
+  const result = await synchronize({ ...options, rootId: settings().rootId }).catch(async (error: unknown) => {
     // Nothing was agreed yet, as after the restore of a backup: then the folder is the one at its path.
     if (!(error instanceof RootGone) || state.base.size > 0 || !await findRoot()) throw error
     return synchronize({ ...options, rootId: settings().rootId })
-  }
+  })
+  output.progress.clear()
+  return result
 }
 
-/** What an act does, as a person would say it; `here` is this computer. */
-const WORDS: Record<Act['what'], string | undefined> = {
-  move: undefined,
-  settle: undefined,
-  forget: undefined,
-  'move here': 'move here',
-  'move there': 'move on the server',
-  'make here': 'create folder here',
-  'make there': 'create folder on the server',
-  download: 'download',
-  upload: 'upload',
-  'conflict here': 'conflict, rename here',
-  'conflict there': 'conflict, rename on the server',
-  'delete here': 'delete here',
-  'delete there': 'delete on the server'
-}
-
-function showAct ({ what, local, mirror, row, to }: Act, output: Output): void {
-  const words = WORDS[what]
-  if (words === undefined) return
-  const path = (what.endsWith('there') ? mirror?.path : undefined) ?? local?.path ?? mirror?.path ?? row?.path ?? ''
-  print(output, { act: what, path, ...to !== undefined && { to } },
-    () => `${words}: ${path}${to === undefined ? '' : ` to ${to}`}`)
+function showAct (act: Act, { progress, isDryRun, json, pretended }: Output): void {
+  const told = tellAct(act)
+  if (told === undefined) return
+  progress.clear()
+  if (isDryRun) pretended.push(told)
+  print({ json }, told, isDryRun ? sentenceOf : lineOf)
+  progress.act()
 }
 
 function report ({ waits, left, deletions, acts }: RunResult, output: Output): void {
   for (const path of left) print(output, { left: path }, () => `left alone: ${path}`)
-  for (const [path, reason] of waits) print(output, { waits: path, reason }, () => `waits: ${path} (${reason})`)
-  print(output, { acts, waiting: waits.size, deletions }, () => waits.size === 0 ? 'equal' : `${waits.size} wait`)
+  for (const [path, wait] of waits) {
+    print(output, { waits: path, ...wait }, () => `waits: ${path} (${reasonText(wait)})`)
+  }
+  const text = () => output.isDryRun ? sumOf(output.pretended) : resultText({ waits })
+  print(output, { acts, waiting: waits.size, deletions }, text)
   if (deletions > 0) {
-    const remedy = `if that is right, add --allow-deletions ${deletions}`
+    const remedy = `if that is right, add --allow-deletions ${deletions}; if not, bring them back`
     throw new SyncError(3, `${deletions} files would be deleted; ${remedy}`, undefined)
   }
   if (waits.size > 0) process.exitCode = 1
@@ -141,14 +143,21 @@ function report ({ waits, left, deletions, acts }: RunResult, output: Output): v
 /** @throws always: what a person can do about a failure. */
 function explain (error: unknown): never {
   const { message } = error as Error
-  if (error instanceof AddressWrong) throw new UsageError(message)
-  if (error instanceof Stopped || error instanceof RootGone) throw new SyncError(3, message, error)
-  const status = error instanceof RemoteError ? error.status : undefined
-  const isRefused = error instanceof CredentialRefused || status === 401 || status === 403
-  if (isRefused) throw new SyncError(4, `the server refuses the token: ${message}`, error)
-  if (error instanceof RemoteError || error instanceof ServerLost) {
-    throw new SyncError(1, `the server can't be reached: ${message}`, error)
+  const is = (...kinds: (new (...args: never[]) => Error)[]) => kinds.some(kind => error instanceof kind)
+  if (is(AddressWrong)) throw new UsageError(message)
+  if (is(Stopped)) throw new SyncError(3, message, error)
+  if (is(RootGone)) {
+    const remedy = 'bring it back there from the trash, or run with the address of another one'
+    throw new SyncError(3, `${message}: ${remedy}`, error)
   }
-  if (error instanceof StateBusy || error instanceof StateLost) throw new SyncError(1, message, error)
+  const status = error instanceof RemoteError ? error.status : undefined
+  if (is(CredentialRefused) || status === 401 || status === 403) {
+    const remedy = 'make a token with files:read and files:write, and run with it in MAGICSTORE_TOKEN'
+    throw new SyncError(4, `the server refuses the token (${message}): ${remedy}`, error)
+  }
+  if (is(RemoteError, ServerLost)) {
+    throw new SyncError(1, `the server can't be reached: ${message}; run again later`, error)
+  }
+  if (is(StateBusy, StateLost)) throw new SyncError(1, message, error)
   throw error
 }

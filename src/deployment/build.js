@@ -31,19 +31,11 @@ for (const name of readdirSync('dist', { encoding: 'utf8', recursive: true })) {
 for (const name of ['client.ts', 'README.md']) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
 writeFileSync(`${sdk}/schema.ts`, await schemaText('openapi/openapi.json'))
 
-// The names of scripts and styles contain a hash of their content, so that browsers cache them for good.
-const { metafile } = await build({
-  ...options,
-  metafile: true,
-  entryPoints: [
-    `${source}/main.tsx`, `${source}/page.css`, `${source}/link/main.tsx`, `${source}/link/link.css`,
-    `${source}/icon.svg`, `${source}/icon*.png`
-  ],
-  loader: { '.svg': 'copy', '.png': 'copy' },
-  outdir: assets,
-  entryNames: '[name]-[hash]',
-  alias: { magicstore: `./${sdk}/client.ts` }
-})
+// Each page by itself: modules that both have in common would be further files of its first view.
+const outputs = {
+  ...await bundle('main.tsx', 'page.css', 'icon.svg', 'icon*.png'),
+  ...await bundle('link/main.tsx', 'link/link.css')
+}
 // Without a hash, because browsers look for a new service worker at the same address.
 await build({ ...options, entryPoints: [`${source}/worker/service-worker.ts`], outdir: folder })
 // Without a hash, because a browser identifies an installed page by it.
@@ -56,15 +48,39 @@ writeFileSync(join(folder, 'link.html'), withBuilt(`${source}/link/link.html`, '
 writeFileSync(join(folder, 'index.html'), withBuilt(`${source}/index.html`, 'assets'))
 
 /**
+ * Builds files of a page, and what they load later. The names of scripts and styles contain a hash of their content, so
+ * that browsers cache them for good.
+ * @param {string[]} names
+ */
+async function bundle (...names) {
+  const { metafile } = await build({
+    ...options,
+    metafile: true,
+    splitting: true,
+    entryPoints: names.map(name => `${source}/${name}`),
+    loader: { '.svg': 'copy', '.png': 'copy' },
+    outdir: assets,
+    entryNames: '[name]-[hash]',
+    alias: { magicstore: `./${sdk}/client.ts` }
+  })
+  return metafile.outputs
+}
+
+/**
  * The text of a page or a manifest with the addresses of the built files. `served` is the folder of those, from there.
  * @param {string} file
  * @param {string} served
  */
 function withBuilt (file, served) {
   let text = readFileSync(file, 'utf8')
-  for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
+  for (const [path, { entryPoint, imports }] of Object.entries(outputs)) {
     if (entryPoint === undefined) continue
-    text = text.replace(`"${referenceTo(entryPoint, file)}"`, `"${served}/${basename(path)}"`)
+    const reference = `"${referenceTo(entryPoint, file)}"`
+    // Otherwise a browser would learn of them only after it has loaded the script.
+    const preloads = imports.filter(({ kind }) => kind === 'import-statement')
+      .map(({ path }) => `<link rel="modulepreload" href="${served}/${basename(path)}">\n`)
+    text = text.replace(/(?=<script.* src="(.*)")/, (_, src) => `"${src}"` === reference ? preloads.join('') : '')
+      .replace(reference, `"${served}/${basename(path)}"`)
   }
   return text
 }
@@ -75,7 +91,7 @@ function withBuilt (file, served) {
  * @param {string} file
  */
 function referenceTo (entryPoint, file) {
-  return relative(dirname(file), entryPoint).replace(/\.tsx$/, '.js')
+  return relative(dirname(file), entryPoint).replace(/\.tsx?$/, '.js')
 }
 
 /** @param {string} file */

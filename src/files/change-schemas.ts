@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { dateOf, OneOf, SharedObject, Timestamp } from '../http/wire-values.ts'
+import { dateOf, Id, OneOf, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { changeKinds, type ChangeRecord, resetReasons } from '../metadata/change-records.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import { Folder, folderOf } from './folder-schemas.ts'
@@ -32,6 +32,7 @@ export const Change = SharedObject('Change', 'A change of a file or folder.', {
   name: Path('The path of the file or folder; after a move, the new one.'),
   from: Type.Optional(Path('For `moved` and `folder_moved`: the path before.')),
   at: Timestamp('When it happened.'),
+  linkId: Type.Optional(Id('For `stored`: the id of the link by which a visitor sent the file. Otherwise absent.', 3)),
   file: Type.Optional(answer(StoredFile, 'The file with this `id` as it is now, whatever the kind of the change. ' +
     'Absent if there is none.')),
   folder: Type.Optional(answer(Folder, 'The same of a folder.'))
@@ -75,7 +76,7 @@ export const listChanges = {
   description: 'Lists what has changed in your files and folders since an earlier request, whoever changed it: for a ' +
     'copy that is kept up to date, or a view. None is missing, and they are in order. Start without a cursor: the ' +
     'response has no changes, and `reset` is true. If `limit` is reached, more may follow. With `wait`, the response ' +
-    'comes within a second of a change. Changes are kept for 30 days, and of an account the latest 20,000. After a ' +
+    'comes within a second of a change. Changes are kept for 30 days, and of an account the latest 100,000. After a ' +
     'response without changes use its `next` too, so that the cursor does not become too old.\n\nTo keep a copy: get ' +
     'a cursor, then list all folders (`GET /api/folders?all=true`) and all files (`GET /api/files`), and keep them ' +
     'by `id`. Then go on with `next`: for each change, set what your copy has at `id` to `file` or `folder`, and if ' +
@@ -102,7 +103,7 @@ export const nextChanges = {
 
 /** A change as clients see it. */
 export function changeOf (
-  { kind, name, fromName, at, fileId, folderId, file, folder }: ChangeRecord,
+  { kind, name, fromName, at, fileId, folderId, linkId, file, folder }: ChangeRecord,
   request: IncomingMessage,
   describing: Describing
 ): Static<typeof Change> {
@@ -113,6 +114,7 @@ export function changeOf (
     name,
     ...(fromName !== null && { from: fromName }),
     at: dateOf(at),
+    ...(linkId !== null && { linkId }),
     ...(file !== null && { file: fileOf(file, request, describing) }),
     ...(folder !== null && { folder: folderOf(folder, request, describing) })
   }

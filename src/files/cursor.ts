@@ -13,8 +13,12 @@ interface Position { readonly key: string | number | readonly (string | number)[
 const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   name: file => splitPath(file.name).name,
   '-name': file => splitPath(file.name).name,
+  natural: file => splitPath(file.name).name,
+  '-natural': file => splitPath(file.name).name,
   newest: file => file.createdAt,
   oldest: file => file.createdAt,
+  changed: file => file.changedAt,
+  '-changed': file => file.changedAt,
   largest: file => file.size,
   smallest: file => file.size
 }

@@ -4,15 +4,17 @@ import { headRoute } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { AnyContentId, Bytes, etag, Field, FileParams } from './schemas.ts'
 
+/** How a browser is to treat the bytes; `shown`: what it may display. */
+export const disposition = (shown: string) => Type.Optional(OneOf(['attachment', 'inline'], {
+  default: 'attachment',
+  description: `\`inline\` lets a browser display ${shown}. Other types remain attachments.`
+}))
+
 export const DownloadQuery = Type.Object({
   // Without an example: Swagger UI would send it.
   version: Type.Optional(AnyContentId('Download this version instead of the current content. `Last-Modified` is when ' +
     'the version was stored.')),
-  disposition: Type.Optional(OneOf(['attachment', 'inline'], {
-    default: 'attachment',
-    description: '`inline` lets a browser display images (except SVG), audio, video, PDF and plain text. Other types ' +
-      'remain attachments.'
-  }))
+  disposition: disposition('images (except SVG), audio, video, PDF and plain text')
 })
 
 /** Headers for ranges and conditions of a download. */

@@ -52,6 +52,9 @@ export const SAME_ORIGIN = 'same-origin'
 /** Types that a browser may display, because they can't run scripts. SVG and other XML (`+xml`) can. */
 const INLINE_TYPE = /^(?:(?:image|audio|video)\/(?!svg)[^;+\s]+|application\/pdf|text\/plain)\s*(?:;|$)/i
 
+/** Visitors of a link read texts by a script, and see media in elements, which need no `inline`. */
+const INLINE_TYPE_OF_LINK = /^application\/pdf\s*(?:;|$)/i
+
 /** Downloads up to this size are not redirected: a second request would take longer than the bytes. */
 const MAX_DIRECT_BYTES = 5 * 1024 ** 2
 
@@ -142,10 +145,10 @@ export async function redirectLarge (
 /** Adds the headers of the whole file, one at a time: merging objects took 3 µs of each download. */
 function addFileHeaders (
   { name, size, type, sha256 }: FileMetadata,
-  { headers: wanted, disposition }: DownloadRequest,
+  { headers: wanted, disposition, via }: DownloadRequest,
   headers: Record<string, string>
 ): void {
-  const isInline = disposition === 'inline' && INLINE_TYPE.test(type)
+  const isInline = disposition === 'inline' && (via === 'link' ? INLINE_TYPE_OF_LINK : INLINE_TYPE).test(type)
   headers['accept-ranges'] = 'bytes'
   headers['content-disposition'] = dispositionOf(splitPath(name).name, isInline ? 'inline' : 'attachment')
   headers['content-security-policy'] = isInline ? MEDIA_ONLY : SANDBOX

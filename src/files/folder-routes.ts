@@ -1,36 +1,69 @@
+import type { Static } from '@sinclair/typebox'
 import { callerOf } from '../http/caller.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { splitPath } from '../metadata/paths.ts'
+import type { FilePosition, FolderPage, FolderSearch } from '../metadata/records.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import { invalidField } from '../problems.ts'
 import type { Listing } from './cursor.ts'
 import {
-  deleteFolder, FOLDER_PATH, folderLinks, folderOf, FOLDERS_PATH, getFolder, listFolders, moveFolder, putFolder
+  deleteFolder, FOLDER_PATH, FOLDER_USAGE_PATH, folderLinks, type FolderListQuery, folderOf, FOLDERS_PATH, getFolder,
+  getFolderUsage, listFolders, moveFolder, putFolder
 } from './folder-schemas.ts'
 import { breakFolderLock, FOLDER_LOCK_PATH } from './lock-schemas.ts'
 import { folderOrRoot, folderPath, getName } from './names.ts'
+import { searchOf, signalOf } from './searches.ts'
 
 /** Operations that read folders. */
-export const readFolderRoutes: Routes = async (app, { folders, metadata, cursors, links, ids }) => {
+export const readFolderRoutes: Routes = async (app, services) => {
+  const { folders, metadata, cursors, links, ids, connections, limitCounts } = services
+
+  const listPage = async (ownerId: number, path: string, { isAll, ...page }: FolderPage & { isAll: boolean }) => {
+    const { limit, after } = page
+    const found = isAll
+      ? await metadata.folders.listAll(ownerId, { limit, after: after?.id ?? 0 })
+      : await metadata.folders.list(ownerId, path, page)
+    return { ...cutPage(found, limit, last => ({ key: splitPath(last.path).name, id: last.id })), search: {} }
+  }
+
+  const foundPage = async (ownerId: number, { limit, ...search }: FolderSearch) => {
+    const { entries, next = null, searched } = await metadata.folders.search(ownerId, { ...search, limit: limit - 1 })
+    return { entries, next, search: { searched } }
+  }
+
   app.get(FOLDERS_PATH, {
-    links: { 200: nextPageOf('listFolders', { folder: '$request.query.folder', all: '$request.query.all' }) },
+    links: {
+      200: nextPageOf('listFolders', {
+        folder: '$request.query.folder',
+        all: '$request.query.all',
+        order: '$request.query.order',
+        words: '$request.query.words',
+        below: '$request.query.below'
+      })
+    },
     schema: listFolders
   }, async (request, reply) => {
-    const { folder, all = false, cursor } = request.query
-    if (all && folder !== undefined) throw invalidField('folder', 'can\'t be combined with `all`')
     const { id: ownerId } = callerOf(request).account
+    const { all = false, ...query } = request.query
+    const { order = 'name', folder, cursor } = query
+    if (all) refuseBesideAll(query)
+    const search = searchOf(request.query)
     const path = getName(folder ?? '', folderOrRoot)
-    const listing: Listing = all ? [ownerId, 'all folders'] : [ownerId, 'folders', path]
-    const after = await cursors.read<{ key: string, id: number }>(cursor, listing)
+    const listing: Listing = all
+      ? [ownerId, 'all folders']
+      : search === undefined
+        ? [ownerId, 'folders', order, path]
+        : [ownerId, 'found folders', order, search.folder ?? '/', String(search.isBelow), ...search.texts]
+    const after = await cursors.read<FilePosition>(cursor, listing)
     const limit = limitOf(request.query)
-    const found = all
-      ? await metadata.folders.listAll(ownerId, { limit, after: after?.id ?? 0 })
-      : await metadata.folders.list(ownerId, path, { limit, after: after?.key })
-    const page = cutPage(found, limit, last => cursors.write({ key: splitPath(last.path).name, id: last.id }, listing))
-    const query = all ? { all: 'true' } : { folder: path }
-    const { entries, next } = await linkPage(reply, page, { links, path: FOLDERS_PATH, query })
-    return { folders: entries.map(entry => folderOf(entry, request.raw, { links, ids })), next }
+    const found = search === undefined
+      ? await listPage(ownerId, path, { isAll: all, order, limit, after })
+      : await foundPage(ownerId, { ...search, order, limit, after, signal: signalOf(reply.raw) })
+    const page = { ...found, next: found.next && cursors.write(found.next, listing) }
+    const linked = { links, path: FOLDERS_PATH, query: all ? { all: 'true' } : query }
+    const { entries, next } = await linkPage(reply, page, linked)
+    return { folders: entries.map(entry => folderOf(entry, request.raw, { links, ids })), next, ...found.search }
   })
 
   app.get(FOLDER_PATH, {
@@ -40,6 +73,12 @@ export const readFolderRoutes: Routes = async (app, { folders, metadata, cursors
     const folder = await folders.get(callerOf(request).account.id, request.params.name)
     return folderOf(folder, request.raw, { links, ids })
   })
+
+  app.get(FOLDER_USAGE_PATH, {
+    onRequest: limitCounts,
+    schema: getFolderUsage
+  }, async (request, { raw }) =>
+    folders.usage(callerOf(request).account.id, request.params.name, connections.signalOf(request.raw, raw)))
 }
 
 /** Operations that create, move and delete folders, and break their locks. */
@@ -80,4 +119,12 @@ export const changeFolderRoutes: Routes = async (app, { folders, metadata, links
     await metadata.locks.break(callerOf(request).account.id, getName(request.params.name, folderPath))
     reply.code(204)
   })
+}
+
+/** A list of all folders has one order. @throws validation_failed. */
+function refuseBesideAll ({ folder, order, words }: Static<typeof FolderListQuery>): void {
+  const wrong = { folder: folder !== undefined, order: order !== 'name', words: words !== undefined }
+  for (const [field, isWrong] of Object.entries(wrong)) {
+    if (isWrong) throw invalidField(field, 'can\'t be combined with `all`')
+  }
 }

@@ -1,19 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { dateOf, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
+import { Count, dateOf, MAX_FIELD_LENGTH, OneOf, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
-import type { FolderRecord } from '../metadata/records.ts'
+import { type FolderRecord, folderOrders } from '../metadata/records.ts'
 import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
-  Cursor, DeletionQuery, type Describing, Field, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery, NextCursor,
-  nextPage, ParentId, PATH_PATTERN, Rename, StoredId
+  Cursor, DeletionQuery, type Describing, Field, FileList, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery,
+  NextCursor, nextPage, ParentId, PATH_PATTERN, Rename, StoredId, WordsQuery
 } from './schemas.ts'
 
 /** The paths of folders. */
 export const FOLDERS_PATH = '/api/folders'
 export const FOLDER_PATH = `${FOLDERS_PATH}/:name`
+export const FOLDER_USAGE_PATH = `${FOLDER_PATH}/usage`
 
 export const Folder = SharedObject('Folder', 'A folder.', {
   id: StoredId('Id of the folder. It stays the same when the folder is renamed or moved. No other folder ever has ' +
@@ -40,7 +41,14 @@ export const Folder = SharedObject('Folder', 'A folder.', {
 
 export const FolderList = SharedObject('FolderList', 'A page of folders.', {
   folders: Type.Array(Type.Ref(Folder), { maxItems: 1000, description: 'The folders on this page.' }),
-  next: NextCursor
+  next: NextCursor,
+  searched: FileList.properties.searched
+})
+
+export const FolderUsage = SharedObject('FolderUsage', 'What is in a folder and below it.', {
+  files: Count('Number of files.', 3),
+  folders: Count('Number of folders, without the folder itself.', 1),
+  bytes: Count('Total size of the files, in bytes, without their versions.', 52417)
 })
 
 export const FolderMove = SharedObject('FolderMove', 'A new path of a folder.', {
@@ -48,14 +56,20 @@ export const FolderMove = SharedObject('FolderMove', 'A new path of a folder.', 
   ...FolderIdMember
 })
 
-const FolderListQuery = Type.Object({
+export const FolderListQuery = Type.Object({
   limit: Type.Optional(PageSize('Folders on a page')),
-  cursor: Cursor('`next` of the previous page. Use it with the same `folder` or `all`.'),
-  ...FolderQuery('The folder whose folders are listed. The root if it is absent, empty or `/`.'),
+  cursor: Cursor('`next` of the previous page. Use it with the same `folder`, `order` and other parameters.'),
+  ...FolderQuery('The folder whose folders are listed. The root if it is absent, empty or `/`; a search without it ' +
+    'finds folders everywhere.'),
   all: Type.Optional(Type.Boolean({
     default: false,
-    description: 'List all folders, in the order of their creation. Not together with `folder`.'
-  }))
+    description: 'List all folders, in the order of their creation. Not together with `folder`, `order` or `words`.'
+  })),
+  order: Type.Optional(OneOf(folderOrders, {
+    default: 'name',
+    description: '`name`: by code point; of a search, by path. `natural`: as people sort names. A minus reverses these.'
+  })),
+  ...WordsQuery('folders')
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no folder can have is 404, not 400.
@@ -86,8 +100,13 @@ export const listFolders = {
   summary: 'List folders',
   description: 'Lists the folders directly in a folder by name, page by page; with `all=true`, all folders in the ' +
     'order of their creation. Use it to list all folders: listing one folder after another can miss what is in a ' +
-    'folder that is moved meanwhile.',
-  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders',
+    'folder that is moved meanwhile. With `words`, searches for folders by name, as `GET /api/files` does for files: ' +
+    'everywhere, directly in `folder`, or with `below=true` in all folders below it too. Then the order `name` is by ' +
+    'path, and another order has one page.',
+  curl: [
+    'curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders',
+    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/folders?words=2026+reports"'
+  ],
   querystring: FolderListQuery,
   response: {
     200: { ...answer(FolderList, 'A page.'), headers: nextPage },
@@ -105,6 +124,21 @@ export const getFolder = {
   response: {
     200: answer(Folder, 'The folder.'),
     ...problems(['not_found'])
+  }
+}
+
+export const getFolderUsage = {
+  operationId: 'getFolderUsage',
+  summary: 'Get the size of a folder',
+  description: 'Counts the files and folders in a folder and below it, and the bytes of the files. Of a large folder ' +
+    'this takes a while: what changes meanwhile may be counted or not. An account counts one folder at a time, and ' +
+    'all together 16; a quarter of them are for one client address, or IPv6 /56. `GET /api/account` has the usage of ' +
+    'the whole account.',
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders/reports/usage',
+  params: FolderParams,
+  response: {
+    200: answer(FolderUsage, 'What is in the folder.'),
+    ...problems(['not_found', 'too_many_requests'])
   }
 }
 
@@ -155,8 +189,9 @@ export const deleteFolder = {
     'A file that is added during the request stays, and the response is 409: repeat the request, also after an ' +
     'interruption. What is replaced, moved or restored in the folder during the request may be deleted too. If the ' +
     'folder itself is moved, the response is 404, and what is left is in its new place. What one request takes has ' +
-    'one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 10,000 contents in ' +
-    'versions and trash, so of more files only the last to be deleted can be restored.',
+    'one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 100,000 contents in ' +
+    'versions and trash, so of more files only the last to be deleted can be restored: `POST /api/trash` tells ' +
+    'before.',
   curl: 'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/archive?recursive=true"',
   params: FolderParams,
   querystring: FolderDeletionQuery,

@@ -6,18 +6,25 @@ import type { AccountRecord, FolderRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { folderPath, getName } from './names.ts'
+import { pagesBelow } from './pages.ts'
 
 /** Files or folders in one batch of a deletion. On SQLite, 200 took up to 41 ms of the event loop. */
-const DELETION_BATCH = 100
+export const DELETION_BATCH = 100
 
 /** `isPermanent`: the files do not go to the trash. */
 interface Removal {
   readonly isRecursive: boolean
   readonly isPermanent: boolean
   readonly conditions?: Conditions
+  /** Of a deletion that takes more than this folder. */
+  readonly deletedWith?: string
+  readonly deletedFrom?: string | undefined
   /** What then gets its path. */
   readonly replacedBy?: FolderRemoval['replacedBy']
 }
+
+/** What is in a folder and below it. */
+export interface FolderUsage { readonly files: number, readonly folders: number, readonly bytes: number }
 
 export type Folders = ReturnType<typeof createFolders>
 
@@ -34,6 +41,24 @@ export function createFolders ({ metadata, space, stopping }: Pick<AppServices, 
 
   return {
     get,
+
+    /**
+     * Counts what is in a folder and below, some at a time: a change meanwhile may be counted or not. `signal` ends it.
+     * @throws not_found.
+     */
+    async usage (ownerId: number, name: string, signal: AbortSignal): Promise<FolderUsage> {
+      const { id } = await get(ownerId, name)
+      const usage = { files: 0, folders: 0, bytes: 0 }
+      for await (const page of pagesBelow(metadata, ownerId, [id])) {
+        signal.throwIfAborted()
+        if ('folders' in page) usage.folders += page.folders.length
+        else {
+          usage.files += page.files.length
+          usage.bytes += page.files.reduce((sum, { size }) => sum + size, 0)
+        }
+      }
+      return usage
+    },
 
     /**
      * Creates a folder and its missing parents, unless it exists.
@@ -71,10 +96,11 @@ export function createFolders ({ metadata, space, stopping }: Pick<AppServices, 
      * @throws not_found, folder_not_empty, precondition_failed, file_locked, stopping; quota_exceeded if a copy does
      * not fit.
      */
-    async remove (ownerId: number, name: string, { isRecursive, ...options }: Removal): Promise<void> {
+    async remove (
+      ownerId: number, name: string, { isRecursive, deletedWith = createBlobId(), ...options }: Removal
+    ): Promise<void> {
       const path = getName(name, folderPath)
       if (!isRecursive) return folders.remove(ownerId, path, options.conditions)
-      const deletedWith = createBlobId()
       let from: FolderRemovalPosition | undefined
       do {
         stopping.throwIfAborted()

@@ -14,6 +14,7 @@ import { folderOrRoot, getName, namePrefix } from './names.ts'
 import {
   copyFile, deleteFile, fileLinks, type FileListQuery, fileOf, type FileParams, getFile, listFiles, pathOf, renameFile
 } from './schemas.ts'
+import { searchOf, signalOf } from './searches.ts'
 
 /** Operations that read files and their metadata. */
 export const readFileRoutes: Routes = async (app, services) => {
@@ -43,8 +44,7 @@ export const readFileRoutes: Routes = async (app, services) => {
   }
 
   const foundPage = async (ownerId: number, { limit, ...search }: FileSearch) => {
-    const found = await metadata.files.search(ownerId, { ...search, limit: limit - 1 })
-    const { files: entries, next = null, searched } = found
+    const { entries, next = null, searched } = await metadata.files.search(ownerId, { ...search, limit: limit - 1 })
     return { entries, next, search: { searched } }
   }
 
@@ -54,22 +54,25 @@ export const readFileRoutes: Routes = async (app, services) => {
         folder: '$request.query.folder',
         order: '$request.query.order',
         prefix: '$request.query.prefix',
-        contains: '$request.query.contains'
+        contains: '$request.query.contains',
+        words: '$request.query.words',
+        below: '$request.query.below'
       })
     },
     schema: listFiles
   }, async (request, reply) => {
     const { id: ownerId } = callerOf(request).account
     const selection = selectionOf(request.query)
-    const { order, folder, prefix } = selection
-    const { contains, cursor } = request.query
+    const search = searchOf(request.query)
+    const { order, folder, prefix } = { ...selection, ...search }
+    const searched = search === undefined ? [] : [String(search.isBelow), ...search.texts]
     // No folder has the path `/`.
-    const listing: Listing = [ownerId, order, folder ?? '/', prefix ?? '', ...contains === undefined ? [] : [contains]]
-    const after = await cursors.read<FilePosition>(cursor, listing)
+    const listing: Listing = [ownerId, order, folder ?? '/', prefix ?? '', ...searched]
+    const after = await cursors.read<FilePosition>(request.query.cursor, listing)
     const limit = limitOf(request.query)
-    const found = contains === undefined
+    const found = search === undefined
       ? await listPage(ownerId, { ...selection, limit, after })
-      : await foundPage(ownerId, { ...selection, contains, limit, after, signal: signalOf(reply) })
+      : await foundPage(ownerId, { ...search, order, limit, after, signal: signalOf(reply.raw) })
     const page = { ...found, next: found.next && cursors.write(found.next, listing) }
     const { entries, next } = await linkPage(reply, page, { links, path: '/api/files' })
     return { files: entries.map(file => fileOf(file, request.raw, { links, ids })), next, ...found.search }
@@ -123,29 +126,24 @@ export const changeFileRoutes: Routes = async (app, { files, metadata, copies, l
 }
 
 /**
- * What to list. Without a folder, an order by name lists everything, unless there is a prefix, and so does a search.
+ * What to list. Without a folder, the orders `name` and `-name` list everything, unless there is a prefix.
  * @throws not_found.
  */
 function selectionOf (
-  { folder, order = 'name', prefix, contains }: Static<typeof FileListQuery>
+  { folder, order = 'name', prefix, contains, words }: Static<typeof FileListQuery>
 ): Pick<FilePage, 'order' | 'folder' | 'prefix'> {
   const isByName = order === 'name' || order === '-name'
-  if (prefix !== undefined && contains !== undefined) throw invalidField('prefix', 'can\'t be combined with `contains`')
-  if (prefix !== undefined && !isByName) throw invalidField('prefix', 'needs an order by name')
+  if (prefix !== undefined && (contains ?? words) !== undefined) {
+    throw invalidField('prefix', 'can\'t be combined with `contains` or `words`')
+  }
+  if (prefix !== undefined && !isByName) throw invalidField('prefix', 'needs the order `name` or `-name`')
   if (prefix?.includes('/') === true) {
     throw invalidField('prefix', 'is the beginning of a last segment, which has no slash: list a folder with `folder`')
   }
-  const isAll = folder === undefined && prefix === undefined && (isByName || contains !== undefined)
+  const isAll = folder === undefined && prefix === undefined && isByName
   return {
     order,
     folder: isAll ? undefined : getName(folder ?? '', folderOrRoot),
     prefix: prefix === undefined ? undefined : namePrefix(prefix)
   }
-}
-
-/** Aborted when the response is sent, or the connection closed. */
-function signalOf ({ raw }: FastifyReply): AbortSignal {
-  const controller = new AbortController()
-  raw.once('close', () => controller.abort())
-  return controller.signal
 }

@@ -11,6 +11,7 @@ import { fileOrders, type FileRecord } from '../metadata/records.ts'
 import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { MAX_NAME_BYTES, MAX_TYPE_LENGTH } from './names.ts'
+import { MAX_WORDS } from './searches.ts'
 
 /** Any field value (RFC 9110 section 5.5). The code that reads a header ignores or refuses what it can't parse. */
 const FIELD_VALUE = '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$'
@@ -79,6 +80,8 @@ export const StoredFile = SharedObject('StoredFile', 'Metadata of a stored file.
     'does not change it.'),
   modifiedAt: NullableTimestamp('When the content was last changed, as the client that stored it told; null if it ' +
     'did not tell. RFC 3339, UTC, with milliseconds.'),
+  changedAt: Timestamp('When the content was last changed, as far as it is known: `modifiedAt`, or if that is null, ' +
+    'when these bytes were stored.'),
   url: Type.String({
     format: 'uri-reference',
     maxLength: 4096,
@@ -121,29 +124,44 @@ export const FolderQuery = (description: string) =>
 /** Longest text to search for, in code points. */
 const MAX_SEARCH_POINTS = 200
 
+const SearchText = (description: string) => Type.Optional(Type.String({
+  minLength: 1,
+  maxLength: MAX_SEARCH_POINTS,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
+  description
+}))
+
+/** The query parameters of a search by words. They have no example, because Swagger UI would send it. */
+export const WordsQuery = (entries: 'files' | 'folders') => ({
+  words: SearchText(`Only ${entries} whose last segment contains all of these words, up to ${MAX_WORDS}, in any ` +
+    'order, with spaces between them. Upper and lower case and accents make no difference. Without `folder`, ' +
+    'searches everywhere.'),
+  below: Type.Optional(Type.Boolean({
+    description: 'Search with `words` in all folders below `folder` too.'
+  }))
+})
+
 export const FileListQuery = Type.Object({
   limit: Type.Optional(PageSize('Files on a page')),
-  cursor: Cursor('`next` of the previous page. Use it with the same `folder`, `order`, `prefix` and `contains`.'),
-  ...FolderQuery('Only files directly in this folder; the root if it is empty or `/`. Without it, an order by name ' +
-    'lists all files: those in the root, then folder after folder. Another order, or a `prefix`, lists the root. A ' +
-    'search without it finds files in all folders, in every order.'),
+  cursor: Cursor('`next` of the previous page. Use it with the same `folder`, `order` and other parameters.'),
+  ...FolderQuery('Only files directly in this folder; the root if it is empty or `/`. Without it, the orders `name` ' +
+    'and `-name` list all files: those in the root, then folder after folder. Another order, or a `prefix`, lists ' +
+    'the root. A search without it finds files in all folders, in every order.'),
   order: Type.Optional(OneOf(fileOrders, {
     default: 'name',
-    description: 'By name (code point order), by creation time, or by size.'
+    description: '`name`: by code point. `natural`: as people sort names, `file 2` before `file 10` and `apple` ' +
+      'before `Zebra`, in one folder. `changed`: by `changedAt`, the earliest first. A minus reverses these. By ' +
+      'creation time, or by size.'
   })),
   prefix: Type.Optional(Type.String({
     format: 'file-name-prefix',
     maxLength: 1024,
-    description: 'Only files whose last segment has this prefix. Needs an order by name. To list a folder, use ' +
-      '`folder`.'
+    description: 'Only files whose last segment has this prefix. Needs the order `name` or `-name`. To list a ' +
+      'folder, use `folder`.'
   })),
-  contains: Type.Optional(Type.String({
-    minLength: 1,
-    maxLength: MAX_SEARCH_POINTS,
-    pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
-    description: 'Only files whose last segment contains this text. Upper and lower case and accents make no ' +
-      'difference: `strasse` finds `Straße.jpg`, `lodz` finds `Łódź.txt`. Not together with `prefix`.'
-  }))
+  contains: SearchText('Only files whose last segment contains this text. Upper and lower case and accents make no ' +
+    'difference: `strasse` finds `Straße.jpg`, `lodz` finds `Łódź.txt`. Not together with `prefix` or `words`.'),
+  ...WordsQuery('files')
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no file can have is 404, not 400.
@@ -268,18 +286,21 @@ export const listFiles = {
   operationId: 'listFiles',
   summary: 'List files',
   description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time. A ' +
-    'file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile. With `contains`, ' +
-    'searches for files by name. One request looks at no more than 100,000 names, and `searched` tells at how many. ' +
-    'In an order by name the next page goes on with the others, so a page can have fewer files than `limit`, or ' +
-    'none: only `next: null` is the end. In another order `next` is always null, and the page has the first files of ' +
-    'that order among these names, which are those of the root, then of folder after folder: if `searched` is ' +
-    '100,000, or if there are `limit` files, search by name to find all. A file that is renamed or moved during a ' +
-    'search can be missing.',
+    'file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile. With `contains` or ' +
+    '`words`, searches for files by name: everywhere, directly in `folder`, or with `below=true` in all folders ' +
+    'below it too. One request looks at no more than 100,000 names, to which the folders below count, and `searched` ' +
+    'tells at how many. In the order `name`, and in `-name` without `below`, the next page goes on with the others, ' +
+    'so a page can have fewer files than `limit`, or none: only `next: null` is the end. In another order `next` is ' +
+    'always null, and the page has the first files of that order among these names, which are those of the root, ' +
+    'then of folder after folder: if `searched` is more than 98,000, or if there are `limit` files, search in the ' +
+    'order `name` to find all. A file that is renamed or moved during a search can be missing.',
   curl: [
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"',
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/reports/first.pdf',
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?folder=reports"',
-    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?contains=report&order=newest"'
+    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?folder=reports&order=natural"',
+    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?contains=report&order=newest"',
+    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?words=pdf+first&folder=reports&below=true"'
   ],
   querystring: FileListQuery,
   response: {
@@ -370,7 +391,7 @@ export interface Describing { readonly links: Links, readonly ids: Ids }
 
 /** A file as clients see it. */
 export function fileOf (file: FileRecord, request: IncomingMessage, { links, ids }: Describing): StoredFile {
-  const { id, folderId, name, size, type, sha256, createdAt, updatedAt, modifiedAt } = file
+  const { id, folderId, name, size, type, sha256, createdAt, updatedAt, modifiedAt, changedAt } = file
   return {
     id: ids.file(id),
     folderId: ids.folder(folderId),
@@ -381,6 +402,7 @@ export function fileOf (file: FileRecord, request: IncomingMessage, { links, ids
     createdAt: dateOf(createdAt),
     updatedAt: dateOf(updatedAt),
     modifiedAt: knownDateOf(modifiedAt),
+    changedAt: dateOf(changedAt),
     url: links.to(request, pathOf(file))
   }
 }

@@ -5,8 +5,9 @@ import type { ContentPosition } from '../metadata/retention-records.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import type { Listing } from './cursor.ts'
 import {
-  deletedFileOf, deleteFromTrash, deleteVersion, emptyTrash, listTrash, listVersions, restoreDeletion, restoreFile,
-  restoreVersion, TRASH_PATH, versionOf, VERSIONS_PATH
+  deleteDeletion, deletedFileOf, deleteFromTrash, deleteVersion, DELETIONS_PATH, deletionOf, emptyTrash, getDeletion,
+  listDeletions, listTrash, listVersions, restoreDeletion, restoreFile, restoreVersion, TRASH_PATH, versionOf,
+  VERSIONS_PATH
 } from './trash-schemas.ts'
 import { fileLinks, fileOf } from './schemas.ts'
 
@@ -14,7 +15,7 @@ const versionsOf = (name: string) => VERSIONS_PATH.replace(':name', encodeURICom
 const trashListing = (ownerId: number): Listing => [ownerId, 'trash']
 
 /** Operations that read versions and the trash. */
-export const readTrashRoutes: Routes = async (app, { versions, metadata, cursors, links }) => {
+export const readTrashRoutes: Routes = async (app, { trash, versions, metadata, cursors, links }) => {
   app.get(VERSIONS_PATH, {
     links: { 200: nextPageOf('listVersions', { name: '$request.path.name' }) },
     schema: listVersions
@@ -42,6 +43,37 @@ export const readTrashRoutes: Routes = async (app, { versions, metadata, cursors
     const page = cutPage(found.map(withKey), limit, last => cursors.write(last, listing))
     const { entries, next } = await linkPage(reply, page, { links, path: TRASH_PATH })
     return { files: entries.map(deletedFileOf), next }
+  })
+
+  app.get(DELETIONS_PATH, {
+    links: { 200: nextPageOf('listDeletions') },
+    schema: listDeletions
+  }, async (request, reply) => {
+    const ownerId = callerOf(request).account.id
+    const listing: Listing = [ownerId, 'deletions']
+    const after = await cursors.read<ContentPosition>(request.query.cursor, listing)
+    const limit = limitOf(request.query)
+    const found = await metadata.trash.listDeletions(ownerId, { limit, after })
+    const page = cutPage(found.map(withKey), limit, last => cursors.write(last, listing))
+    const { entries, next } = await linkPage(reply, page, { links, path: DELETIONS_PATH })
+    return { deletions: entries.map(deletionOf), next }
+  })
+
+  app.get(`${DELETIONS_PATH}/:id`, {
+    links: { 200: nextPageOf('getDeletion', { id: '$request.path.id' }) },
+    schema: getDeletion
+  }, async (request, reply) => {
+    const ownerId = callerOf(request).account.id
+    const { id } = request.params
+    const listing: Listing = [ownerId, 'deletion', id]
+    const after = await cursors.read<ContentPosition>(request.query.cursor, listing)
+    const limit = limitOf(request.query)
+    const { deletion, entries: found } = await trash.list(ownerId, id, { limit, after })
+    const page = cutPage(found.map(withKey), limit, last => cursors.write(last, listing))
+    const { entries, next } = await linkPage(reply, page, { links, path: `${DELETIONS_PATH}/${id}` })
+    const folders = entries.flatMap(entry => 'folder' in entry ? [entry.folder] : [])
+    const files = entries.flatMap(entry => 'folder' in entry ? [] : [deletedFileOf(entry)])
+    return { deletion: deletionOf(deletion), folders, files, next }
   })
 }
 
@@ -76,6 +108,13 @@ export const changeTrashRoutes: Routes = async (app, { trash, versions, links, i
   app.post(`${TRASH_PATH}/restore`, {
     schema: restoreDeletion
   }, async request => trash.restoreDeletion(callerOf(request).account, request.body.deletedWith))
+
+  app.delete(`${DELETIONS_PATH}/:id`, {
+    schema: deleteDeletion
+  }, async (request, reply) => {
+    await trash.removeDeletion(callerOf(request).account.id, request.params.id)
+    reply.code(204)
+  })
 
   app.delete(`${TRASH_PATH}/:id`, {
     schema: deleteFromTrash

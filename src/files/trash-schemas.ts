@@ -3,15 +3,20 @@ import { PageSize } from '../http/pagination.ts'
 import {
   Count, dateOf, ExactObject, knownDateOf, NullableText, OneOf, SharedObject, Timestamp
 } from '../http/wire-values.ts'
-import { MAX_RETAINED, type TrashRecord, type VersionRecord } from '../metadata/retention-records.ts'
+import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
+import {
+  type DeletionRecord, MAX_RETAINED, type TrashRecord, type VersionRecord
+} from '../metadata/retention-records.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
-  AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile
+  AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, PATH_PATTERN, Rename,
+  StoredFile
 } from './schemas.ts'
 
 /** The paths of versions and of the trash. */
 export const VERSIONS_PATH = '/api/files/:name/versions'
 export const TRASH_PATH = '/api/trash'
+export const DELETIONS_PATH = `${TRASH_PATH}/deletions`
 
 const { name, size, type, sha256, modifiedAt } = StoredFile.properties
 
@@ -44,7 +49,7 @@ export const DeletedFile = SharedObject('DeletedFile', 'A file in the trash.', {
   deletedWith: NullableText({
     pattern: '^[0-9a-f]{32}$',
     maxLength: 32,
-    description: 'Id of the recursive deletion of a folder that took the file; null if the file was deleted alone.',
+    description: 'Id of the deletion of a folder, or of many files, that took the file; null if it was deleted alone.',
     examples: [null]
   }),
   expiresAt,
@@ -53,6 +58,53 @@ export const DeletedFile = SharedObject('DeletedFile', 'A file in the trash.', {
 
 export const DeletedFileList = SharedObject('DeletedFileList', 'A page of the trash.', {
   files: Type.Array(Type.Ref(DeletedFile), { maxItems: 1000, description: 'Newest deleted first.' }),
+  next: NextCursor
+})
+
+const kinds = ['file', 'folder', 'many'] as const
+
+export const Deletion = SharedObject('Deletion', 'What one deletion has in the trash.', {
+  deletedWith: {
+    ...DeletedFile.properties.deletedWith,
+    description: 'Id of the deletion, with which it is restored. ' +
+    'Null for a file that was deleted alone.',
+    examples: ['5b1c3f0e9d8a4c7fb2e6a1d0c9f8e7b6']
+  },
+  kind: OneOf(kinds, {
+    description: 'What was deleted: a file, a folder with all that was in it, or many files and folders.',
+    examples: ['folder']
+  }),
+  name: Type.String({
+    maxLength: name.maxLength as number,
+    pattern: `${PATH_PATTERN}|^$`,
+    description: 'Name of the file or folder. Of many, the folder that all of them were in; empty for the root.',
+    examples: ['reports/2026']
+  }),
+  files: Count('Files of it that are in the trash.', 12),
+  folders: Count('Folders of it that are in the trash.', 3),
+  size: Count('Bytes of these files, without their versions.', 52417),
+  deletedAt: Timestamp('When the deletion began.'),
+  expiresAt,
+  file: Type.Optional(Type.Ref(DeletedFile))
+})
+
+export const DeletionList = SharedObject('DeletionList', 'A page of deletions.', {
+  deletions: Type.Array(Type.Ref(Deletion), { maxItems: 1000, description: 'Newest first.' }),
+  next: NextCursor
+})
+
+export const DeletionContent = SharedObject('DeletionContent', 'A page of what one deletion has in the trash.', {
+  deletion: Type.Ref(Deletion),
+  folders: Type.Array(Type.String({
+    minLength: 1,
+    maxLength: MAX_FOLDER_BYTES,
+    pattern: PATH_PATTERN,
+    description: 'Path of a folder.',
+    examples: ['reports/2026']
+  }), { maxItems: 1000, description: 'Folders on this page. They come before files.' }),
+  files: Type.Array(Type.Ref(DeletedFile), {
+    maxItems: 1000, description: 'Files on this page, newest deleted first.'
+  }),
   next: NextCursor
 })
 
@@ -75,13 +127,13 @@ const codes = ['name_taken', 'quota_exceeded', 'file_locked'] as const
 
 export const RestoredFiles = SharedObject('RestoredFiles', 'What was restored.', {
   restored: Count('Files that were restored.', 2),
-  kept: Type.Array(ExactObject('A file that stays in the trash.', {
-    name: { ...name, examples: ['reports/2026/q1.pdf'] },
+  kept: Type.Array(ExactObject('A file or folder that stays in the trash.', {
+    name: { ...name, description: 'Its whole path.', examples: ['reports/2026/q1.pdf'] },
     code: OneOf(codes, {
-      description: 'Why it was not restored: the `code` that restoring this file alone is refused with.',
+      description: 'Why it was not restored: the `code` that restoring it alone is refused with.',
       examples: ['name_taken']
     })
-  }), { maxItems: MAX_RETAINED, description: 'Files that could not be restored.' })
+  }), { maxItems: MAX_RETAINED, description: 'Files and folders that could not be restored.' })
 })
 
 const ContentListQuery = Type.Object({
@@ -91,6 +143,8 @@ const ContentListQuery = Type.Object({
 
 const VersionParams = Type.Object({ ...FileParams.properties, id: ContentId('Id of the version.') })
 
+const DeletionParams = Type.Object({ id: ContentId('`deletedWith` of the deletion.') })
+
 const TrashParams = Type.Object({ id: ContentId('Id of the deleted file.') })
 
 export const listVersions = {
@@ -98,7 +152,7 @@ export const listVersions = {
   summary: 'List the versions of a file',
   description: 'Lists earlier versions of a file, most recently replaced first. They stay with the file when it is ' +
     'renamed. Storing the same bytes again creates no version. The server keeps them for some time (30 days by ' +
-    'default), and a limited number for each file (10 by default). An account keeps at most 10,000 versions and ' +
+    'default), and a limited number for each file (10 by default). An account keeps at most 100,000 versions and ' +
     'deleted files; beyond that, the oldest are deleted. Download one with `GET /uploads/{name}?version={id}`.',
   curl: [
     'printf one | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
@@ -118,7 +172,7 @@ export const listTrash = {
   summary: 'List deleted files',
   description: 'Lists the trash, newest deleted first. A deleted file stays there with its versions for some time, ' +
     '30 days by default. Trash counts towards the quota in bytes. If an upload needs the space, the oldest versions ' +
-    'and deleted files are removed first. An account keeps at most 10,000 of both; beyond that, the oldest are ' +
+    'and deleted files are removed first. An account keeps at most 100,000 of both; beyond that, the oldest are ' +
     'deleted.',
   curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash',
   querystring: ContentListQuery,
@@ -165,10 +219,10 @@ export const restoreFile = {
 
 export const restoreDeletion = {
   operationId: 'restoreDeletion',
-  summary: 'Restore a deleted folder',
-  description: 'Restores the files that one recursive deletion of a folder took, under their names. Missing folders ' +
-    'are created; those that were empty are not restored. Files whose name is taken, which the quota does not allow, ' +
-    'or whose folder is locked stay in the trash and are listed. After an interruption, the request can be repeated.',
+  summary: 'Restore a deletion',
+  description: 'Restores the files that one deletion of a folder, or of many files, took, under their names, and its ' +
+    'folders, also those that were empty. Files and folders whose name is taken, which the quota does not allow, or ' +
+    'whose folder is locked stay in the trash and are listed. After an interruption, the request can be repeated.',
   curl: [
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/box/inner/notes.pdf',
     'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/box?recursive=true"',
@@ -180,6 +234,56 @@ export const restoreDeletion = {
   body: Type.Ref(DeletionRestore),
   response: {
     200: answer(RestoredFiles, 'What was restored.'),
+    ...problems(['not_found'])
+  }
+}
+
+export const listDeletions = {
+  operationId: 'listDeletions',
+  summary: 'List deletions',
+  description: 'Lists the trash by deletion, newest first: a folder that was deleted with all that was in it, and ' +
+    'many files and folders that one request deleted, are one entry. A file that was deleted alone is one too, and ' +
+    'is in `file`.',
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash/deletions',
+  querystring: ContentListQuery,
+  response: {
+    200: { ...answer(DeletionList, 'A page.'), headers: nextPage }
+  }
+}
+
+export const getDeletion = {
+  operationId: 'getDeletion',
+  summary: 'List what a deletion took',
+  description: 'Lists what one deletion has in the trash, page by page. What was restored, deleted for good or has ' +
+    'expired is not there.',
+  curl: [
+    'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/crate/inner/notes.pdf',
+    'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/crate?recursive=true"',
+    'deletion=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash/deletions | ' +
+      'grep -Eo "deletedWith\\":\\"[0-9a-f]{32}" | head -n 1 | cut -c 15-)',
+    'curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash/deletions/$deletion'
+  ],
+  params: DeletionParams,
+  querystring: ContentListQuery,
+  response: {
+    200: { ...answer(DeletionContent, 'A page.'), headers: nextPage },
+    ...problems(['not_found'])
+  }
+}
+
+export const deleteDeletion = {
+  operationId: 'deleteDeletion',
+  summary: 'Delete a deletion from the trash',
+  description: 'Deletes all that one deletion has in the trash for good, with its versions. After an interruption, ' +
+    'the request can be repeated.',
+  curl: [
+    'deletion=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash/deletions | ' +
+      'grep -Eo "deletedWith\\":\\"[0-9a-f]{32}" | head -n 1 | cut -c 15-)',
+    'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash/deletions/$deletion'
+  ],
+  params: DeletionParams,
+  response: {
+    204: noContent('It was deleted for good.'),
     ...problems(['not_found'])
   }
 }
@@ -260,5 +364,22 @@ export function deletedFileOf ({
     deletedWith,
     expiresAt: dateOf(expiresAt),
     versions
+  }
+}
+
+/** A deletion as clients see it. */
+export function deletionOf (
+  { deletedWith, kind, name, files, folders, size, keptAt, expiresAt, file }: DeletionRecord
+): Static<typeof Deletion> {
+  return {
+    deletedWith,
+    kind,
+    name,
+    files,
+    folders,
+    size,
+    deletedAt: dateOf(keptAt),
+    expiresAt: dateOf(expiresAt),
+    ...file && { file: deletedFileOf(file) }
   }
 }

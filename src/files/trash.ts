@@ -2,7 +2,7 @@ import { isBlobId } from '../blobs/blob-writer.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import type {
-  ContentPosition, RemovedTrash, RestoredDeletion, VersionRecord
+  ContentPage, ContentPosition, RemovedTrash, RestoredDeletion, VersionRecord
 } from '../metadata/retention-records.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
@@ -59,6 +59,19 @@ export type Trash = ReturnType<typeof createTrash>
 export function createTrash (
   { metadata: { trash }, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
 ) {
+  async function removeAll (
+    ownerId: number, onStep?: (removed: RemovedTrash) => void, deletedWith?: string
+  ): Promise<RemovedTrash> {
+    let removed: RemovedTrash = { entries: 0, files: 0, bytes: 0 }
+    for (;;) {
+      stopping.throwIfAborted()
+      const { entries, files, bytes } = await trash.empty(ownerId, BATCH, deletedWith)
+      if (entries === 0) return removed
+      removed = { entries: removed.entries + entries, files: removed.files + files, bytes: removed.bytes + bytes }
+      onStep?.(removed)
+    }
+  }
+
   return {
     /**
      * Restores a file. `name`: another name for it.
@@ -70,7 +83,7 @@ export function createTrash (
     },
 
     /**
-     * Restores in batches what one recursive deletion took. What can't be restored stays in the trash.
+     * Restores in batches what one deletion took. What can't be restored stays in the trash.
      * @throws not_found if nothing of it is in the trash, stopping.
      */
     async restoreDeletion (
@@ -81,14 +94,16 @@ export function createTrash (
       let restored = 0
       const refused: RestoredDeletion['kept'][number][] = []
       let after: ContentPosition | undefined
+      let isThere = false
       do {
         stopping.throwIfAborted()
         const batch = await trash.restoreDeletion(owner.id, id, { quota, after, limit: RESTORE_BATCH })
         restored += batch.restored
         refused.push(...batch.kept)
         after = batch.last
+        isThere ||= after !== undefined
       } while (after !== undefined)
-      if (restored + refused.length === 0) throw new Problem('not_found')
+      if (!isThere) throw new Problem('not_found')
       return { restored, kept: refused }
     },
 
@@ -97,17 +112,20 @@ export function createTrash (
       return trash.remove(ownerId, contentId(id))
     },
 
+    /** A page of what one deletion took. @throws not_found. */
+    list: async (ownerId: number, deletedWith: string, page: ContentPage) =>
+      trash.listDeletion(ownerId, contentId(deletedWith), page),
+
+    /**
+     * Deletes for good in batches what one deletion took. @throws not_found if nothing of it is in the trash, stopping.
+     */
+    async removeDeletion (ownerId: number, deletedWith: string): Promise<void> {
+      const { entries } = await removeAll(ownerId, undefined, contentId(deletedWith))
+      if (entries === 0) throw new Problem('not_found')
+    },
+
     /** Deletes the trash in batches. @throws stopping. */
-    async empty (ownerId: number, onStep?: (removed: RemovedTrash) => void): Promise<RemovedTrash> {
-      let removed: RemovedTrash = { files: 0, bytes: 0 }
-      for (;;) {
-        stopping.throwIfAborted()
-        const { files, bytes } = await trash.empty(ownerId, BATCH)
-        removed = { files: removed.files + files, bytes: removed.bytes + bytes }
-        if (files === 0) return removed
-        onStep?.(removed)
-      }
-    }
+    empty: (ownerId: number, onStep?: (removed: RemovedTrash) => void) => removeAll(ownerId, onStep)
   }
 }
 

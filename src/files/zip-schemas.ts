@@ -7,7 +7,7 @@ import { MAX_ZIP_ENTRIES } from './zips.ts'
 export const ZIP_PATH = '/api/zip'
 
 /** Names that a zip can be asked for. */
-const MAX_NAMES = 10_000
+export const MAX_NAMES = 10_000
 
 /** Of the JSON with the names. To parse and validate 10 MiB takes 40 ms. */
 export const MAX_NAMES_BYTES = 4 * 1024 ** 2

@@ -1,22 +1,15 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Metadata } from '../metadata/metadata.ts'
 import { ancestorsOf, joinPath, splitPath } from '../metadata/paths.ts'
 import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { fileName, getName } from './names.ts'
-import { PAGE, pagesOf } from './pages.ts'
+import { LOOKUP_BATCH, pagesBelow, partsOf } from './pages.ts'
 import { zip, ZipLength, type ZipEntry } from './zip.ts'
 import { ZipNames } from './zip-names.ts'
 
 /** Files and folders in a zip. With so many, their list takes 30 MB of memory while the zip is sent. */
 export const MAX_ZIP_ENTRIES = 100_000
-
-/** Names that are looked up at once. */
-const LOOKUP_BATCH = 50
-
-/** Folders whose content is read by one query. */
-const FOLDERS = 200
 
 /** Whose zip it is. `signal`: aborted when nobody waits for it any more. */
 interface ZipRequest { readonly ownerId: number, readonly signal: AbortSignal }
@@ -27,7 +20,7 @@ interface StoredEntry extends ZipEntry { readonly blobId: string, readonly sha25
 /** A folder of the zip, by its path there. */
 interface ZipFolder { readonly path: string, readonly names: ZipNames }
 
-/** A folder whose content is still to be added. */
+/** A folder whose content is still to be added, by its id. */
 interface OpenFolder { readonly id: number, readonly place: ZipFolder }
 
 /** What was asked for by its name. */
@@ -56,7 +49,7 @@ export function createZips (
 
   async function find ({ ownerId, signal }: ZipRequest, names: readonly string[]): Promise<Named[]> {
     const found: Named[] = []
-    for await (const some of batchesOf(names)) {
+    for await (const some of partsOf(names, LOOKUP_BATCH)) {
       signal.throwIfAborted()
       found.push(...await Promise.all(some.map(name => get(ownerId, name))))
     }
@@ -86,14 +79,16 @@ export function createZips (
      */
     async ofNames (request: ZipRequest, names: readonly string[]): Promise<Zip> {
       const requested: string[] = []
-      for await (const some of batchesOf(names)) requested.push(...some.map(name => getName(name, fileName)))
+      for await (const some of partsOf(names, LOOKUP_BATCH)) {
+        requested.push(...some.map(name => getName(name, fileName)))
+      }
       const found = await find(request, [...new Set(requested)].sort())
       const named = new Set(found.flatMap(each => 'folder' in each ? [each.folder.path] : []))
-      const base = commonFolder(found)
+      const base = commonFolder(found.map(pathOf))
       const entries = new ZipEntries(metadata, request)
       const places = new Map([[base, top()]])
       const open: OpenFolder[] = []
-      for await (const some of batchesOf(found)) {
+      for await (const some of partsOf(found, LOOKUP_BATCH)) {
         for (const each of some) {
           if (ancestorsOf(pathOf(each)).some(folder => named.has(folder))) continue
           const place = placeOf(splitPath(pathOf(each)).folder, places)
@@ -104,14 +99,6 @@ export function createZips (
       await entries.addContent(open)
       return zipOf(base, entries)
     }
-  }
-}
-
-/** Splits a list into batches. Yields to the event loop before each. */
-async function * batchesOf<T> (list: readonly T[]): AsyncGenerator<T[]> {
-  for (let index = 0; index < list.length; index += LOOKUP_BATCH) {
-    await setImmediate()
-    yield list.slice(index, index + LOOKUP_BATCH)
   }
 }
 
@@ -139,24 +126,17 @@ class ZipEntries {
     return { id, place: { path: place.path + name, names: new ZipNames() } }
   }
 
-  /** Adds all that is in folders. `open` gets the folders that are found. */
-  async addContent (open: OpenFolder[]): Promise<void> {
-    for (let done = 0; done < open.length;) {
-      const some = open.slice(done, done + FOLDERS)
-      done += some.length
-      await this.#addMembers(new Map(some.map(({ id, place }) => [id, place])), open)
-    }
-  }
-
-  async #addMembers (places: ReadonlyMap<number, ZipFolder>, open: OpenFolder[]): Promise<void> {
-    const { files, folders } = this.#metadata
-    const { ownerId } = this.#request
-    const of = { folderIds: Array.from(places.keys()), limit: PAGE }
-    for await (const page of pagesOf<FileRecord>(after => files.listIn(ownerId, { ...of, after }))) {
-      for (const file of page) this.addFile(file, places.get(file.folderId) as ZipFolder)
-    }
-    for await (const page of pagesOf<FolderRecord>(after => folders.listIn(ownerId, { ...of, after }))) {
-      for (const folder of page) open.push(this.addFolder(folder, places.get(folder.parentId) as ZipFolder))
+  /** Adds all that is in folders. */
+  async addContent (open: readonly OpenFolder[]): Promise<void> {
+    const places = new Map(open.map(({ id, place }) => [id, place]))
+    for await (const page of pagesBelow(this.#metadata, this.#request.ownerId, Array.from(places.keys()))) {
+      if ('files' in page) for (const file of page.files) this.addFile(file, places.get(file.folderId) as ZipFolder)
+      else {
+        for (const folder of page.folders) {
+          const { id, place } = this.addFolder(folder, places.get(folder.parentId) as ZipFolder)
+          places.set(id, place)
+        }
+      }
     }
   }
 
@@ -190,8 +170,8 @@ function pathOf (named: Named): string {
 }
 
 /** The deepest folder that all of these are in. They are sorted: what the first and the last share, all do. */
-function commonFolder (sorted: readonly Named[]): string {
-  const [one, other] = [sorted[0], sorted.at(-1)].map(named => splitPath(pathOf(named as Named)).folder)
+export function commonFolder (sorted: readonly string[]): string {
+  const [one, other] = [sorted[0], sorted.at(-1)].map(path => splitPath(path as string).folder)
   return commonPath(one as string, other as string)
 }
 

@@ -187,6 +187,8 @@ export class Connections {
     const active = this.#activeRequestOf(request)
     this.#begun.add(response)
     this.#inProgress.add(active)
+    // All that waits for the end of a response adds a listener: together more than the ten that Node expects.
+    response.setMaxListeners(20)
     response.once('close', () => {
       this.#begun.delete(response)
       this.#inProgress.delete(active)

@@ -1,7 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { failures, type Problem } from '../problems.ts'
 import { MAX_LOCKS } from '../metadata/lock-records.ts'
-import { Count, ExactObject, ONE_LINE, SharedObject } from './wire-values.ts'
+import { factors } from '../metadata/records.ts'
+import { Count, ExactObject, ONE_LINE, OneOf, SharedObject } from './wire-values.ts'
 
 const text = (maxLength: number, options: { description: string, examples: string[] }) =>
   Type.String({ minLength: 1, maxLength, pattern: ONE_LINE, ...options })
@@ -44,6 +45,10 @@ export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC
     maxItems: 32,
     description: 'Validation errors, one for each mismatch with the schema.'
   })),
+  factors: Type.Optional(Type.Array(OneOf(factors, { examples: ['totp'] }), {
+    maxItems: factors.length,
+    description: 'For `second_factor_required`: the second factors of the account.'
+  })),
   locked: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE }), {
     maxItems: MAX_LOCKS,
     description: 'For `file_locked`: the files and folders whose locks refuse the change.'
@@ -53,6 +58,9 @@ export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC
     description: 'For `file_locked`: those of `locked` that are folders.'
   })),
   limit: Type.Optional(Count('For `file_too_large`: how many bytes a file may have.', 1000)),
+  lost: Type.Optional(Count(
+    'For `trash_full`: how many of the oldest versions and deleted files would be deleted for good.', 100
+  )),
   remaining: Type.Optional(Count('For `quota_exceeded` and `link_limit_reached`: how much can still be stored.', 100)),
   unit: Type.Optional(Type.Union([Type.Literal('bytes'), Type.Literal('files')], {
     description: 'What `remaining` counts. Folders count as files.',

@@ -141,20 +141,23 @@ function memoryInUse (): number {
 }
 
 /**
- * Refuses unsafe requests that a page of another site makes a browser send: the browser adds the password of its Basic
- * dialog, and the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7);
- * other programs do not.
+ * Refuses unsafe requests, and those for compressed lists, that a page of another site makes a browser send: the
+ * browser adds the password of its Basic dialog, and the client's address, without asking. Browsers name the origin
+ * (Fetch Metadata, and RFC 6454 section 7); other programs do not.
  */
 function refuseCrossSite (app: FastifyInstance, { publicUrl, corsOrigins = [] }: Config): void {
   const allowed = new Set(corsOrigins)
   const own = publicUrl === undefined ? undefined : new URL(publicUrl).origin
 
   app.addHook('onRequest', (request, _reply, done) => {
-    const { origin } = request.headers
-    if (SAFE_METHODS.has(request.method) || (origin !== undefined && allowed.has(origin))) return done()
+    const { headers: { origin, 'sec-fetch-site': site }, method, routeOptions: { config } } = request
+    if (origin !== undefined && allowed.has(origin)) return done()
+    const isCrossSite = site === 'cross-site'
+    // The size of a compressed answer could tell another site what is in it.
+    if (SAFE_METHODS.has(method) && !(isCrossSite && config?.isCompressed === true)) return done()
     // Without an Origin, Sec-Fetch-Site alone decides.
     const isOwn = origin === undefined || origin === own || origin === addressOf(request)
-    if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return done()
+    if (isOwn && !isCrossSite) return done()
     const remedy =
       'If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.'
     throw new Problem('cross_site_request', { detail: `The request comes from a page of another site. ${remedy}` })

@@ -1,6 +1,7 @@
+import type { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { networkOf, siteOf } from '../accounts/network.ts'
-import { Problem } from '../problems.ts'
+import { type FailureCode, Problem } from '../problems.ts'
 import { callerOf, visitOf } from './caller.ts'
 import type { Connections } from './connections.ts'
 
@@ -19,6 +20,13 @@ const MAX_ZIPS = 16
 
 /** Of all visitors: the rest stays for accounts. */
 const MAX_SHARED_ZIPS = 8
+
+/** Counts of the content of folders, of one account and of all: each reads many pages. */
+const MAX_COUNTS_PER_ACCOUNT = 1
+const MAX_COUNTS = 16
+
+/** Each takes a step at a time. */
+const MAX_ACTS_PER_ACCOUNT = 2
 
 /** Listings of the drive of one account, and of all. Further ones wait. */
 const MAX_LISTINGS_PER_ACCOUNT = 8
@@ -42,7 +50,14 @@ const RETRY_SECONDS = 5
 export type TransferLimits = onRequestHookHandler
 
 /** What is counted together. */
-interface Holder { readonly key: string, readonly subject: string, readonly limit: number, readonly what: string }
+interface Holder {
+  readonly key: string
+  readonly subject: string
+  readonly limit: number
+  readonly what: string
+  /** By default `too_many_transfers`. */
+  readonly code?: FailureCode
+}
 
 type HolderOf = (request: FastifyRequest) => Holder
 
@@ -55,13 +70,13 @@ interface WaitingRequest {
 }
 
 /**
- * The limits for accounts, for visitors, and for zips of both, which share those of networks; and for listings of
- * the drive, which wait a while, unless their client leaves or the server stops.
+ * The limits for accounts, for visitors, and for zips of both, which share those of networks; for counts of folders;
+ * for acts on many files; and for listings of the drive, which wait a while, unless their client leaves or the server
+ * stops.
  */
-export function createTransferLimits (
-  connections: Connections
-): Record<'limitTransfers' | 'limitVisits' | 'limitZips' | 'limitSharedZips' | 'limitListings', TransferLimits> {
+export function createTransferLimits (connections: Connections) {
   const inProgress = new Map<string, number>()
+  const lasting = new WeakMap<ServerResponse, Promise<unknown>>()
   const waiting = new Set<WaitingRequest>()
 
   function change (key: string, by: number): void {
@@ -76,9 +91,14 @@ export function createTransferLimits (
 
   function take (holders: readonly Holder[], { raw }: FastifyReply): void {
     for (const { key } of holders) change(key, 1)
-    connections.onceOver(raw, () => {
+    const end = () => {
       for (const { key } of holders) change(key, -1)
       startNext()
+    }
+    connections.onceOver(raw, () => {
+      const act = lasting.get(raw)
+      if (act === undefined) end()
+      else act.then(end, end)
     })
   }
 
@@ -131,7 +151,15 @@ export function createTransferLimits (
   const zipsOfLink = ofLink(MAX_ZIPS_PER_HOLDER, 'zips')
   const sharedZips = ofAll(MAX_SHARED_ZIPS, 'zips by links')
   const listings = ofAll(MAX_LISTINGS, 'listings')
+  const counts = withCode('too_many_requests', ofAll(MAX_COUNTS, COUNTS))
+  const acts = withCode('too_many_acts', ofAccount(MAX_ACTS_PER_ACCOUNT, 'acts on many files'))
   return {
+    /** Counts a request as long as its act lasts, also if the client leaves. */
+    countUntil: <T>({ raw }: FastifyReply, act: Promise<T>): Promise<T> => {
+      lasting.set(raw, act)
+      return act
+    },
+    limitActs: limitBy(acts),
     limitTransfers: limitBy(transfers, ofNetwork),
     limitVisits: limitBy(shareOf(visits), visits, ofNetwork),
     limitZips: limitBy(ofAccount(MAX_ZIPS_PER_HOLDER, 'zips'), shareOf(zips), zips, transfers, ofNetwork),
@@ -139,11 +167,15 @@ export function createTransferLimits (
       shareOf(zipsOfLink), zipsOfLink, shareOf(sharedZips), sharedZips, shareOf(zips), zips, shareOf(visits), visits,
       ofNetwork
     ),
+    limitCounts: limitBy(
+      withCode('too_many_requests', ofAccount(MAX_COUNTS_PER_ACCOUNT, COUNTS)), shareOf(counts), counts
+    ),
     limitListings: queueBy(ofAccount(MAX_LISTINGS_PER_ACCOUNT, 'listings'), shareOf(listings), listings)
   }
 }
 
 const TRANSFERS = 'uploads and downloads'
+const COUNTS = 'counts of folders'
 
 /** What the household of a client may have of a limit that all share. */
 function shareOf (holderOf: HolderOf): HolderOf {
@@ -152,6 +184,11 @@ function shareOf (holderOf: HolderOf): HolderOf {
     const key = `${all.key} from ${siteOf(request.ip)}`
     return { ...all, key, subject: 'A client address, or an IPv6 /56,', limit: Math.ceil(all.limit / SITES) }
   }
+}
+
+/** What is refused with another code than transfers. */
+function withCode (code: FailureCode, holderOf: HolderOf): HolderOf {
+  return request => ({ ...holderOf(request), code })
 }
 
 const ofAll = (limit: number, what: string): HolderOf => () => ({ key: what, subject: 'The server', limit, what })
@@ -166,7 +203,7 @@ const ofNetwork: HolderOf = ({ ip }) => ({
   key: networkOf(ip), subject: 'A client address, or an IPv6 /64,', limit: MAX_TRANSFERS_PER_NETWORK, what: TRANSFERS
 })
 
-function refuse ({ subject, limit, what }: Holder): never {
+function refuse ({ subject, limit, what, code = 'too_many_transfers' }: Holder): never {
   const detail = `${subject} may have at most ${limit} concurrent ${what}.`
-  throw new Problem('too_many_transfers', { detail, retrySeconds: RETRY_SECONDS })
+  throw new Problem(code, { detail, retrySeconds: RETRY_SECONDS })
 }

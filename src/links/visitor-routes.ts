@@ -2,6 +2,7 @@ import cookie from '@fastify/cookie'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { originOf } from '../accounts/network.ts'
 import type { Listing } from '../files/cursor.ts'
+import type { DownloadRequest } from '../files/download.ts'
 import { sendFile, sendZip } from '../files/file-response.ts'
 import { folderOrRoot, getName } from '../files/names.ts'
 import { problemOf, sendProblem } from '../http/error-handler.ts'
@@ -84,25 +85,30 @@ const unlockRoutes: Routes = async (app, services) => {
   })
 }
 
+/** The bytes that a visitor asks for. */
+interface WantedBytes extends Partial<Pick<DownloadRequest, 'disposition'>> { readonly name: string }
+
 /** Operations of `download` links. */
 const contentRoutes: Routes = async (app, services) => {
   const { cursors, links, linkUses, connections, zips, limitVisits, limitSharedZips } = services
   admitVisitors(app, services, { kind: 'download' })
   const content = createSharedContent(services)
 
-  function send (request: FastifyRequest, reply: FastifyReply, name: string) {
+  function send (request: FastifyRequest, reply: FastifyReply, { name, disposition }: WantedBytes) {
     const visit = visitOf(request)
     const onBegin = () => linkUses.add(visit.link.id, visit.now)
-    return sendFile({ request, reply, find: content.finderOf(visit, name), via: 'link', onBegin }, services)
+    const find = content.finderOf(visit, name)
+    return sendFile({ request, reply, find, disposition, via: 'link', onBegin }, services)
   }
 
   app.get(LINK_FILE_PATH, {
     exposeHeadRoute: false,
     onRequest: limitVisits,
     schema: downloadSharedFile
-  }, async (request, reply) => send(request, reply, request.params.name))
+  }, async (request, reply) => send(request, reply, { ...request.params, ...request.query }))
 
-  app.head(LINK_FILE_PATH, headSharedFile, async (request, reply) => send(request, reply, request.params.name))
+  app.head(LINK_FILE_PATH, headSharedFile, async (request, reply) =>
+    send(request, reply, { ...request.params, ...request.query }))
 
   app.get(`${LINK_PATH}/zip`, {
     onRequest: limitSharedZips,

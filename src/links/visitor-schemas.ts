@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { DownloadHeaders, directResponses, HeadHeaders, headResponses } from '../files/download-schemas.ts'
+import { directResponses, disposition, DownloadHeaders, HeadHeaders, headResponses } from '../files/download-schemas.ts'
 import { Folder } from '../files/folder-schemas.ts'
 import { Cursor, FileParams, FolderQuery, NextCursor, nextPage, StoredFile } from '../files/schemas.ts'
 import { ZIP_RULES, zipFile } from '../files/zip-schemas.ts'
@@ -141,6 +141,8 @@ const SharedFileParams = Type.Object({
   }
 })
 
+const SharedFileQuery = Type.Object({ disposition: disposition('PDF') })
+
 const SharedListQuery = Type.Object({
   limit: Type.Optional(PageSize('Folders and files on a page')),
   cursor: Cursor('`next` of the previous page. Use it with the same `folder`.'),
@@ -248,6 +250,7 @@ export const downloadSharedFile = {
     'curl -f -o first.pdf "http://127.0.0.1:5000/s/$secret/files/first.pdf"'
   ],
   params: SharedFileParams,
+  querystring: SharedFileQuery,
   headers: DownloadHeaders,
   response: directResponses
 }
@@ -272,6 +275,7 @@ export const headSharedFile = headRoute('headSharedFile', {
   description: `Returns the headers of a download without the bytes. Ranges are ignored. Counts no use. ${password}`,
   curl: [reportSecret, 'curl -f -I "http://127.0.0.1:5000/s/$secret/files/report.pdf"'],
   params: SharedFileParams,
+  querystring: SharedFileQuery,
   headers: HeadHeaders,
   response: headResponses
 })
@@ -312,7 +316,7 @@ function sharedFolderOf (
 }
 
 function sharedFileOf (file: FileRecord, urlOf: (path: string) => string): Static<typeof SharedFile> {
-  const { name, size, type, sha256, createdAt, updatedAt, modifiedAt } = file
+  const { name, size, type, sha256, createdAt, updatedAt, modifiedAt, changedAt } = file
   return {
     name,
     size,
@@ -321,6 +325,7 @@ function sharedFileOf (file: FileRecord, urlOf: (path: string) => string): Stati
     createdAt: dateOf(createdAt),
     updatedAt: dateOf(updatedAt),
     modifiedAt: knownDateOf(modifiedAt),
+    changedAt: dateOf(changedAt),
     url: urlOf(`/files/${name.split('/').map(encodeURIComponent).join('/')}`)
   }
 }

@@ -5,7 +5,7 @@ import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
 /** A deleted row, with its blob if it has one. That of an upload with a result belongs to a file. */
-interface RemovedRow { readonly id?: number, readonly blobId?: string, readonly result?: unknown }
+interface RemovedRow { readonly id?: unknown, readonly blobId?: string, readonly result?: unknown }
 
 /** What deletes up to `limit` rows that a deleted account has left; false if nothing is left to delete. */
 export function createPurge ({ engine, tokenRemover, discard }: Services) {
@@ -38,7 +38,7 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
 
 /** What deletes rows of an account, in this order. The account itself goes when all of them find none. */
 function removalsOf (
-  { changes, files, folders, kept, uploads }: Tables, ownerId: number, limit: number
+  { changes, deletions, files, folders, kept, uploads }: Tables, ownerId: number, limit: number
 ): Query<RemovedRow[]>[] {
   const remove = (
     table: PgTable & Record<'id' | 'ownerId', PgColumn>, returned: Record<string, PgColumn>
@@ -49,7 +49,9 @@ function removalsOf (
   return [
     remove(uploads, { blobId: uploads.blobId, result: uploads.result }),
     remove(files, { blobId: files.blobId }),
-    remove(kept, { blobId: kept.id }),
+    // A folder has no blob.
+    remove(kept, { blobId: kept.id, result: kept.folder }),
+    remove(deletions, { id: deletions.id }),
     remove(folders, { id: folders.id }),
     remove(changes, { id: changes.id })
   ]

@@ -106,7 +106,7 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
         const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId))
           .limit(limit)
         const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId))
-          .where(gt(kept.id, afterId)).orderBy(asc(kept.id)).limit(limit)
+          .where(and(gt(kept.id, afterId), isNull(kept.folder))).orderBy(asc(kept.id)).limit(limit)
         return db.select().from(first.as('of_files')).unionAll(db.select().from(second.as('of_kept')) as never)
           .orderBy(sql`1`).limit(limit)
       }) as Rule<StoredContent[]>)

@@ -13,9 +13,10 @@ export type ChangeLog = ReturnType<typeof createChangeLog>
 export function createChangeLog (engine: Engine) {
   const queries = queriesOf(engine)
   return {
-    /** A file has got the bytes of a blob: send it after the query that stores the blob's id. */
-    stored: ({ ownerId, name, blobId }: Pick<FileRecord, 'ownerId' | 'name' | 'blobId'>, at: number) =>
-      queries.stored({ ownerId, name, blobId, at }),
+    /** A file has got the bytes of a blob, perhaps by a link: send it after the query that stores the blob's id. */
+    stored: (
+      { ownerId, name, blobId }: Pick<FileRecord, 'ownerId' | 'name' | 'blobId'>, at: number, linkId?: number
+    ) => queries.stored({ ownerId, name, blobId, at, linkId: linkId ?? null }),
 
     moved: (fileId: number, move: Move) => queries.add({ ...move, kind: 'moved', fileId, folderId: null }),
 
@@ -49,13 +50,14 @@ function queriesOf ({ tables, newChangeId, isAmong }: Engine) {
     fromName: sql<null>`cast(NULL AS text)`.as('from_name'),
     fileId: fileId.as('file_id'),
     folderId: folderId.as('folder_id'),
-    at: sql<number>`cast(${placeholder('at')} AS bigint)`.as('at')
+    at: sql<number>`cast(${placeholder('at')} AS bigint)`.as('at'),
+    linkId: row.as('link_id')
   })
   return prepared('change_log', {
     add: db => db.insert(changes)
       .values(placeholders('ownerId', 'kind', 'name', 'fromName', 'fileId', 'folderId', 'at')),
     stored: db => db.insert(changes).values({
-      ...placeholders('ownerId', 'name', 'at'),
+      ...placeholders('ownerId', 'name', 'at', 'linkId'),
       kind: 'stored',
       fileId: sql`(SELECT f.id FROM files f WHERE f.blob_id = ${placeholder('blobId')})`
     }),

@@ -20,8 +20,8 @@ const DAY_MILLISECONDS = 24 * 3600 * 1000
 /** How long a position is valid. */
 export const CHANGES_MILLISECONDS = 30 * DAY_MILLISECONDS
 
-/** Changes of an account that are kept, which may take 40 MB. */
-export const MAX_CHANGES = 20_000
+/** Changes of an account that are kept, which may take 200 MB: one act can delete as many files as are kept. */
+export const MAX_CHANGES = 100_000
 
 /** A change of the tree of an account, with its file or folder as it is now; null if that does not exist. */
 export interface ChangeRecord extends Omit<RowOf<'changes'>, 'ownerId'> {

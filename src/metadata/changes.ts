@@ -120,7 +120,7 @@ function queriesOf ({ tables, lastChangeId, isAmong }: Engine) {
   const owner = sql`cast(${placeholder('ownerId')} AS bigint)`
   const own = (id: SQL) => after(sql`changes`, owner, id)
   const isOwn = matching(changes, 'ownerId')
-  const { id, kind, fileId, folderId, name, fromName, at } = changes
+  const { id, kind, fileId, folderId, name, fromName, at, linkId } = changes
   return prepared('changes', {
     highest: db => db.select({ id: lastChangeId.mapWith(Number) }).from(sql`(SELECT 1) AS one`),
     timeOf: db => db.select({ at }).from(changes).where(and(isOwn, eq(id, placeholder('id')))),
@@ -135,7 +135,7 @@ function queriesOf ({ tables, lastChangeId, isAmong }: Engine) {
     ownersAfter: db => db.select({ id, ownerId: changes.ownerId }).from(changes)
       .where(gt(id, placeholder('id'))).orderBy(limitedTo(asc(id), placeholder('limit'))),
     after: db => db.select({
-      id, kind, fileId, folderId, name, fromName, at, file: fileColumns(tables), folder: folderColumns(tables)
+      id, kind, fileId, folderId, name, fromName, at, linkId, file: fileColumns(tables), folder: folderColumns(tables)
     }).from(changes)
       .leftJoin(files, and(eq(files.id, fileId), eq(files.ownerId, changes.ownerId)))
       .leftJoin(folders, and(eq(folders.id, folderId), eq(folders.ownerId, changes.ownerId)))

@@ -9,13 +9,13 @@ export function accountColumns ({ accounts }: Tables) {
 
 /** The columns of a `FileRecord`: its name is the whole path. */
 export function fileColumns ({ files }: Tables) {
-  const { properties: _properties, ...columns } = getTableColumns(files)
+  const { properties: _properties, sortKey: _sortKey, ...columns } = getTableColumns(files)
   return { ...columns, name: wholeName(files) }
 }
 
-/** The columns of a folder but its dead properties. */
+/** The columns of a folder but its dead properties and its sort key. */
 export function folderColumns ({ folders }: Tables) {
-  const { properties: _properties, ...columns } = getTableColumns(folders)
+  const { properties: _properties, sortKey: _sortKey, ...columns } = getTableColumns(folders)
   return columns
 }
 

@@ -4,7 +4,7 @@
 // - Open attempts: SQLite's are in the memory of its only process, PostgreSQL's in a table.
 // - Discarded blobs: several processes of PostgreSQL take them with SKIP LOCKED and look for a retention lock in a
 //   table.
-// - Conditions on names: each database finds the end of a page of names in its index by another form of them.
+// - Conditions on names and numbers: each database finds the end of a page in its index by another form of them.
 // - Snapshots for backups, and portable metadata.
 
 import type { Column, SQL } from 'drizzle-orm'
@@ -24,6 +24,9 @@ export interface NameRange {
   readonly after: string | undefined
   readonly isAscending: boolean
 }
+
+/** A part of the rows of one order: those after a number and an id. */
+export interface NumberRange { readonly key: number, readonly id: number, readonly isAscending: boolean }
 
 export interface Engine {
   readonly tables: Tables
@@ -65,4 +68,6 @@ export interface Engine {
   readonly isAmong: (column: Column, placeholder: string) => SQL
   /** Whether a name begins with `prefix` and comes after another one, in an order. */
   readonly namesBetween: (column: Column, range: NameRange) => SQL | undefined
+  /** Conditions that each select a part of the rows after a number and an id, in the order of these. */
+  readonly numbersAfter: (columns: readonly [number: Column, id: Column], range: NumberRange) => (SQL | undefined)[]
 }

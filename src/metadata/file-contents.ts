@@ -6,10 +6,10 @@ import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './columns.ts'
 import { type TreeSlot, requireFree } from './folder-tree.ts'
 import type { Retention } from './retention.ts'
-import type { RetainedRow } from './retention-records.ts'
+import type { Deletion, RetainedRow } from './retention-records.ts'
 import { targetsOf, targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
 import { bytesToEvict, type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
-import { splitPath } from './paths.ts'
+import { segmentColumns, splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import { first, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
@@ -25,6 +25,8 @@ export interface StoreContext {
   /** By uploads, but not by the one that becomes the file. */
   readonly reserved: UploadUsage
   readonly quota: Quota
+  /** The link by which it is stored. */
+  readonly linkId?: number
 }
 
 /** The content of a file. */
@@ -34,8 +36,8 @@ type RemovedFile = Pick<StoreContext, 'owner' | 'current' | 'time'>
 
 interface FileRemoval { readonly precondition: Conditions, readonly isPermanent: boolean }
 
-/** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
-interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
+/** `deletion`: that of a folder or of many files; null for a file that is deleted alone. */
+interface RemovalOfAll { readonly isPermanent: boolean, readonly deletion: Deletion | null }
 
 /** Where the new content of a file comes from: an upload with a lease, a version, or a file that was deleted for it. */
 interface ContentOrigin {
@@ -48,7 +50,7 @@ interface ContentOrigin {
 export type FileContents = ReturnType<typeof createFileContents>
 
 export function createFileContents ({
-  engine, owners, tree, retention, guard, changeLog, discard, retentionPolicy
+  engine, owners, tree, retention, deletions, guard, changeLog, discard, retentionPolicy
 }: BaseServices & { retention: Retention }) {
   const { tables } = engine
   const { files } = tables
@@ -67,12 +69,12 @@ export function createFileContents ({
   function * create (file: NewFile, context: StoreContext): Rule<FileRecord> {
     const { isLeased, ...values } = file
     const { ownerId, size, blobId } = file
-    const { owner, reserved, time, quota } = context
+    const { owner, reserved, time, quota, linkId } = context
     const folderId = yield * makeParents({ bytes: size, files: 1 }, context)
-    const { name } = splitPath(file.name)
+    const segment = segmentColumns(file.name)
     const [[created]] = yield * pipeline(
-      queries.insert({ ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
-      changeLog.stored(file, time),
+      queries.insert({ ...values, folderId, ...segment, createdAt: time, updatedAt: time, storedAt: time }),
+      changeLog.stored(file, time, linkId),
       owners.charge(ownerId, { usedBytes: size, usedFiles: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
@@ -140,7 +142,7 @@ export function createFileContents ({
   function * removeAll (
     { owner, time }: Omit<RemovedFile, 'current'>,
     removed: readonly FileRecord[],
-    { isPermanent, deletedWith }: RemovalOfAll
+    { isPermanent, deletion }: RemovalOfAll
   ): Rule<void> {
     const ids = removed.map(({ id }) => id)
     const blobIds = removed.map(({ blobId }) => blobId)
@@ -150,7 +152,12 @@ export function createFileContents ({
     const keptAt = Math.max(...removed.map(file => updateTimeOf(file, time)))
     const [versions] = yield * pipeline(
       isKept ? undefined : retention.versionsOf(ids),
-      isKept ? retention.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
+      isKept
+        ? retention.keepDeleted(owner.id, ids, { keptAt, deletedWith: deletion?.id ?? null })
+        : discard(blobIds, time),
+      isKept && deletion !== null
+        ? deletions.add(owner.id, deletion, { files: keptCount, folders: 0, size: bytes }, keptAt)
+        : undefined,
       changeLog.deleted(ids, time),
       queries.remove({ ids }),
       owners.charge(owner.id, {
@@ -194,7 +201,7 @@ export function createFileContents ({
       if (current === undefined) return
       if (!overwrites) throw fileTaken(current.name)
       yield * guard.end({ owner, time }, current.name)
-      yield * removeAll({ owner, time }, [current], { isPermanent: false, deletedWith: null })
+      yield * removeAll({ owner, time }, [current], { isPermanent: false, deletion: null })
     },
 
     /**
@@ -224,7 +231,7 @@ export function createFileContents ({
       if (current === undefined) throw new Problem('not_found')
       yield * guard.admit({ owner, current, time }, precondition, targetsOfRemoval(current.name))
       yield * guard.end({ owner, time }, current.name)
-      yield * removeAll({ owner, time }, [current], { isPermanent, deletedWith: null })
+      yield * removeAll({ owner, time }, [current], { isPermanent, deletion: null })
     },
 
     /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */
@@ -246,8 +253,8 @@ export function createFileContents ({
       yield * guard.admit(context, {}, targetsOfNew(name, place))
       const folderId = yield * makeParents({ bytes: size, files: 1 }, context)
       const properties = sql`(SELECT k.properties FROM kept k WHERE k.id = ${blobId})`
-      const segment = splitPath(name).name
-      const values = { ...entry, id, folderId, name: segment, blobId, updatedAt: Math.max(keptAt, time), properties }
+      const updatedAt = Math.max(keptAt, time)
+      const values = { ...entry, id, folderId, ...segmentColumns(name), blobId, updatedAt, properties }
       const [[restored]] = yield * pipeline(
         query(db => db.insert(files).values(values as never).returning(fileColumns(tables))),
         changeLog.stored({ ownerId: owner.id, name, blobId }, time),
@@ -265,8 +272,8 @@ function queriesOf ({ tables, isAmong }: Engine) {
   return prepared('files', {
     byPath: db => db.select(record).from(files).where(hasPath(tables, placeholders('ownerId', 'folder', 'name'))),
     insert: db => db.insert(files).values(placeholders(
-      'ownerId', 'folderId', 'name', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt', 'storedAt',
-      'modifiedAt'
+      'ownerId', 'folderId', 'name', 'sortKey', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt',
+      'storedAt', 'modifiedAt'
     )).returning(record),
     update: db => db.update(files)
       .set(placeholders('size', 'type', 'sha256', 'blobId', 'updatedAt', 'storedAt', 'modifiedAt'))

@@ -1,77 +1,46 @@
 import { and, eq, inArray } from 'drizzle-orm'
 import { fileColumns } from './columns.ts'
-import { type Chunk, CHUNK_NAMES, createNameScan, type FoundFile, type ScanCursor, type Stretch } from './name-scan.ts'
+import { createNameScan, type FoundFile, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
-import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'
+import type { FileOrder, FileRecord, FileSearch, Findings } from './records.ts'
 import { query } from './rule.ts'
+import { bestOf, firstOf, naturalRank, type Ranking } from './searches.ts'
 import type { Services } from './services.ts'
 
-/** Names that a request searches at most: 0.1 s. */
-const MAX_NAMES = 100_000
+const named = ({ name }: FoundFile) => Buffer.from(name)
+const natural = ({ name }: FoundFile) => naturalRank(name)
+const created = ({ createdAt }: FoundFile) => createdAt
+const changed = ({ changedAt }: FoundFile) => changedAt
+const size = ({ size }: FoundFile) => size
 
-/** What an order that is not by name sorts by. */
-interface Sorting { readonly key: 'createdAt' | 'size', readonly sign: 1 | -1 }
-
-/** Undefined for the orders by name, which are those of a scan. */
-const sortings: Record<FileOrder, Sorting | undefined> = {
+/** Undefined for the orders of a scan. */
+const rankings: Record<FileOrder, Ranking<FoundFile> | undefined> = {
   name: undefined,
   '-name': undefined,
-  oldest: { key: 'createdAt', sign: 1 },
-  newest: { key: 'createdAt', sign: -1 },
-  smallest: { key: 'size', sign: 1 },
-  largest: { key: 'size', sign: -1 }
+  natural: { rankOf: natural, isAscending: true },
+  '-natural': { rankOf: natural, isAscending: false },
+  oldest: { rankOf: created, isAscending: true },
+  newest: { rankOf: created, isAscending: false },
+  changed: { rankOf: changed, isAscending: true },
+  '-changed': { rankOf: changed, isAscending: false },
+  smallest: { rankOf: size, isAscending: true },
+  largest: { rankOf: size, isAscending: false }
 }
 
-/**
- * Finds files whose last segment contains a text. Searches of one account run one after another, so that many at once
- * slow down none of another account.
- */
-export function createFileSearch ({ engine, tree }: Services) {
+/** Finds files whose last segment contains some texts. */
+export function createFileSearch ({ engine, tree, turns }: Services) {
   const { files: table } = engine.tables
-  const scan = createNameScan(engine)
-  /** The end of the latest search of each account. */
-  const latest = new Map<number, Promise<unknown>>()
+  const { scan, scanBelow } = createNameScan(engine, tree, turns)
 
-  async function start (ownerId: number, search: FileSearch): Promise<FoundFiles> {
-    const { folder, order } = search
+  async function start (ownerId: number, search: FileSearch): Promise<Findings<FileRecord>> {
+    const { folder, isBelow, order, limit } = search
     const folderId = folder === undefined ? undefined : await engine.read(() => tree.idOf(ownerId, folder))
-    const sorting = sortings[order]
-    const chunks = scan(ownerId, {
-      ...search, stretches: stretchesOf(search, folderId), isAscending: order !== '-name'
-    })
-    return sorting === undefined
-      ? firstOf(chunks, ownerId, search)
-      : bestOf(chunks, ownerId, { ...search, sorting })
-  }
-
-  /** In the order of the scan. */
-  async function firstOf (chunks: AsyncIterable<Chunk>, ownerId: number, { limit }: FileSearch): Promise<FoundFiles> {
-    const found: FoundFile[] = []
-    let end: ScanCursor | undefined
-    let searched = 0
-    for await (const chunk of chunks) {
-      found.push(...chunk.found)
-      searched += chunk.searched
-      if (isEnough(searched)) end = chunk.end
-      if (found.length > limit) end = found[limit - 1]
-      if (end !== undefined) break
-    }
-    const files = await filesOf(ownerId, found.slice(0, limit))
-    return { files, searched, next: end && { key: end.name, id: end.folderId } }
-  }
-
-  /** In another order. A page after this one would read the same names again. */
-  async function bestOf (
-    chunks: AsyncIterable<Chunk>, ownerId: number, { sorting, limit }: FileSearch & { sorting: Sorting }
-  ): Promise<FoundFiles> {
-    let best: FoundFile[] = []
-    let searched = 0
-    for await (const chunk of chunks) {
-      best = [...best, ...chunk.found].sort((a, b) => compare(a, b, sorting)).slice(0, limit)
-      searched += chunk.searched
-      if (isEnough(searched)) break
-    }
-    return { files: await filesOf(ownerId, best), searched, next: undefined }
+    const chunks = folder !== undefined && isBelow
+      ? scanBelow(ownerId, { ...search, folder })
+      : scan(ownerId, { ...search, stretches: stretchesOf(search, folderId), isAscending: order !== '-name' })
+    const ranking = isBelow && order === '-name' ? { rankOf: named, isAscending: false } : rankings[order]
+    const { entries, ...found } = await (ranking ? bestOf(chunks, limit, ranking) : firstOf(chunks, limit))
+    return { ...found, entries: await filesOf(ownerId, entries) }
   }
 
   /** The files, without those that were deleted, renamed or moved meanwhile. */
@@ -83,27 +52,11 @@ export function createFileSearch ({ engine, tree }: Services) {
     return found.map(({ folderId, name }) => files.get(placeOf(folderId, name))).filter(file => file !== undefined)
   }
 
-  return async (ownerId: number, search: FileSearch): Promise<FoundFiles> => {
-    const found = Promise.resolve(latest.get(ownerId)).then(() => start(ownerId, search))
-    const end = found.catch(() => {})
-    latest.set(ownerId, end)
-    await end
-    if (latest.get(ownerId) === end) latest.delete(ownerId)
-    return found
-  }
+  return (ownerId: number, search: FileSearch): Promise<Findings<FileRecord>> =>
+    turns.search(ownerId, () => start(ownerId, search))
 }
 
 const placeOf = (folderId: number, name: string) => `${folderId}/${name}`
-
-/** Below zero if `a` comes before `b`. */
-function compare (a: FoundFile, b: FoundFile, { key, sign }: Sorting): number {
-  return sign * (a[key] - b[key] || a.id - b.id)
-}
-
-/** Whether the next names could be too many. */
-function isEnough (searched: number): boolean {
-  return searched > MAX_NAMES - CHUNK_NAMES
-}
 
 /** What to scan, in this order: in both orders by name the root comes before all folders. */
 function stretchesOf ({ order, after }: FileSearch, folderId: number | undefined): Stretch[] {

@@ -1,5 +1,5 @@
 import { and, asc, between, eq, gt } from 'drizzle-orm'
-import { fileTaken, Problem } from '../problems.ts'
+import { codeAmong, fileTaken, Problem } from '../problems.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './columns.ts'
@@ -12,10 +12,14 @@ import type { NewLock } from './lock-records.ts'
 import {
   type Db, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
 } from './rule.ts'
-import { splitPath } from './paths.ts'
+import { segmentColumns, splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
+import type { Deletion } from './retention-records.ts'
 import type { Services } from './services.ts'
 import type { StoreResult } from './upload-records.ts'
+
+/** Why one of many files is not deleted. */
+const REFUSALS = ['not_found', 'precondition_failed', 'file_locked'] as const
 
 /**
  * Files by owner and name. A name is a path. A write that stores, moves or restores a file makes its missing parents in
@@ -110,6 +114,12 @@ export function createFiles (services: Services) {
       return { file, newFolders: place.missing.length }
     }),
 
+    /** A free path for a file or folder in the folder of this one, which has a number if it must. @throws not_found. */
+    findFree: read(function * (ownerId: number, path: string): Rule<string> {
+      const { folder, name } = splitPath(path)
+      return yield * tree.freePath(ownerId, { id: yield * tree.idOf(ownerId, folder), path: folder }, name)
+    }),
+
     /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
     hasOfSize: read((ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }) =>
       queries.ofSize({ ownerId, ...within }, isAny)),
@@ -124,10 +134,11 @@ export function createFiles (services: Services) {
     listIn: read(members.files.listIn),
 
     /**
-     * One page of the files whose last segment contains a text, in the given order; compares without case and accents,
-     * as `fold` does. Reads names in many short queries: one of a file that is moved or renamed meanwhile can be
-     * missing. It ends after 100,000 names: in an order by name the next page goes on, in another one these are the
-     * best files of the first names by folder and name. Searches of one account run one after another.
+     * One page of the files whose last segment contains some texts, in the given order; compares without case and
+     * accents, as `fold` does. Reads names in many short queries: one of a file that is moved or renamed meanwhile can
+     * be missing. It ends after 100,000 names, to which folders below the given one count: in the orders `name` and
+     * `-name` the next page goes on, in another one these are the best files of the first names by folder and name.
+     * Searches of one account run one after another.
      * @throws not_found if the folder does not exist.
      */
     search: createFileSearch(services),
@@ -154,11 +165,11 @@ export function createFiles (services: Services) {
       if (overwritten !== undefined) return yield * contents.moveInto(overwritten, current, context, destination)
       const folderId = yield * contents.makeParents({ bytes: 0, files: 0 }, context)
       yield * guard.end(context, name)
-      const segment = splitPath(newName).name
+      const segment = segmentColumns(newName)
       // A move alone does not change what a download of the file says.
-      const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
+      const updatedAt = segment.name === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
       const { modifiedAt = current.modifiedAt } = destination
-      const rename = (db: Db) => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
+      const rename = (db: Db) => db.update(files).set({ folderId, ...segment, updatedAt, modifiedAt })
         .where(eq(files.id, current.id)).returning(fileColumns(tables))
       const [[renamed]] = yield * pipeline(
         query(rename), changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })
@@ -185,6 +196,29 @@ export function createFiles (services: Services) {
         owners.lock(ownerId), contents.find(ownerId, name), engine.now()
       )
       yield * contents.remove({ owner, current, time }, removal)
+    }),
+
+    /** Moves files with different names to the trash. Returns why others are refused, by name. */
+    removeMany: write(function * (
+      ownerId, wanted: readonly { readonly name: string, readonly id?: string | undefined }[], deletion: Deletion
+    ) {
+      const [owner, time, ...found] = yield * pipeline(
+        owners.lock(ownerId), engine.now(), ...wanted.map(({ name }) => contents.find(ownerId, name))
+      )
+      const removed: FileRecord[] = []
+      const refused = new Map<string, typeof REFUSALS[number]>()
+      for (const [index, { name, id }] of wanted.entries()) {
+        const current = found[index]
+        try {
+          if (current === undefined) throw new Problem('not_found')
+          yield * guard.admit({ owner, current, time }, { id }, targetsOfRemoval(name))
+          removed.push(current)
+        } catch (error) {
+          refused.set(name, codeAmong(REFUSALS, error))
+        }
+      }
+      if (removed.length > 0) yield * contents.removeAll({ owner, time }, removed, { isPermanent: false, deletion })
+      return refused
     })
   }
 }

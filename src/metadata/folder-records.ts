@@ -11,6 +11,8 @@ export interface FolderRemoval {
   readonly isPermanent: boolean
   /** The id of the deletion, which its entries of the trash have. */
   readonly deletedWith: string
+  /** Of a deletion of many: the folder that all of them were in. */
+  readonly deletedFrom?: string | undefined
   /** Returned by the act before; undefined for the first. */
   readonly from?: FolderRemovalPosition | undefined
   /** The lists and the precondition are checked by the first act only. */

@@ -4,15 +4,18 @@ import type { Conditions } from './conditions.ts'
 import { fileColumns, isBelow } from './columns.ts'
 import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-records.ts'
 import type { FolderRow } from './folder-tree.ts'
-import { type LockContext, type Subject, targetsOfRemoval } from './lock-guard.ts'
+import { type Subject, targetsOfRemoval } from './lock-guard.ts'
 import type { OwnerContext } from './methods.ts'
 import { type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
 import { anyOf, isAny, pipeline, query, type Rule } from './rule.ts'
 import { boundsBelow } from './paths.ts'
+import type { Deletion } from './retention-records.ts'
 import type { Services } from './services.ts'
 
 /** The methods that delete folders. */
-export function createFolderRemovals ({ engine, owners, tree, contents, guard, changeLog, write }: Services) {
+export function createFolderRemovals ({
+  engine, owners, tree, contents, deletions, retention, retentionPolicy, guard, changeLog, write
+}: Services) {
   const { tables, now, transactFor } = engine
   const { files, folders } = tables
 
@@ -35,12 +38,22 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
     return { owner, folder, time }
   }
 
-  function * drop ({ owner, time }: LockContext, ids: number[]): Rule<void> {
+  /** Deletes empty folders, and with a `deletion` keeps them in the trash. */
+  function * drop ({ owner, time }: OwnerContext, ids: number[], deletion?: Deletion): Rule<void> {
+    const isKept = deletion !== undefined && retentionPolicy.milliseconds > 0
+    const keptContents = isKept ? ids.length : 0
     yield * pipeline(
+      isKept ? retention.keepFolders(ids, time, deletion.id) : undefined,
+      isKept ? deletions.add(owner.id, deletion, { files: 0, folders: ids.length, size: 0 }, time) : undefined,
       changeLog.foldersDeleted(ids, time),
       query(db => db.delete(folders).where(inArray(folders.id, ids))),
-      owners.charge(owner.id, { usedFolders: -ids.length })
+      owners.charge(owner.id, { usedFolders: -ids.length, keptContents })
     )
+    yield * retention.trim(owner, { newest: '', added: keptContents, time })
+  }
+
+  function deletionOf (path: string, { deletedWith: id, deletedFrom }: FolderRemoval): Deletion {
+    return deletedFrom === undefined ? { id, kind: 'folder', name: path } : { id, kind: 'many', name: deletedFrom }
   }
 
   function * admitRemoval (
@@ -81,25 +94,30 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
   function * removeFiles (
     { owner, time }: OwnerContext,
     folder: FolderRow,
-    { from, limit, isPermanent, deletedWith }: FolderRemoval & { from: FolderRemovalPosition & { path: string } }
+    { from, ...removal }: FolderRemoval & { from: FolderRemovalPosition & { path: string } }
   ): Rule<FolderRemovalPosition> {
+    const { limit, isPermanent } = removal
     const below = yield * listBelow(folder, limit, { after: from.path })
     const ids = [folder, ...below].map(({ id }) => id)
     const removed = yield * query(db => db.select(fileColumns(tables)).from(files).where(and(
       eq(files.ownerId, folder.ownerId), inArray(files.folderId, ids), lte(files.id, from.lastId)
     )).limit(limit))
-    if (removed.length > 0) yield * contents.removeAll({ owner, time }, removed, { isPermanent, deletedWith })
+    const deletion = deletionOf(folder.path, removal)
+    if (removed.length > 0) yield * contents.removeAll({ owner, time }, removed, { isPermanent, deletion })
     return removed.length === limit ? from : { ...from, path: below.at(-1)?.path }
   }
 
   function * removeEmpty (
-    context: LockContext, folder: FolderRow, { position, limit }: { position: FolderRemovalPosition, limit: number }
+    context: OwnerContext,
+    folder: FolderRow,
+    { position, ...removal }: FolderRemoval & { position: FolderRemovalPosition }
   ): Rule<FolderRemovalPosition | undefined> {
+    const { limit, isPermanent } = removal
     const below = yield * listBelow(folder, limit, { direction: desc })
     const isLast = below.length < limit
     const ids = (isLast ? [...below, folder] : below).map(({ id }) => id)
     if (yield * anyFileIn(folder.ownerId, ids)) throw new Problem('folder_not_empty')
-    yield * drop(context, ids)
+    yield * drop(context, ids, isPermanent ? undefined : deletionOf(folder.path, removal))
     return isLast ? undefined : position
   }
 
@@ -129,7 +147,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
      */
     removeSome: (ownerId: number, path: string, removal: FolderRemoval) => transactFor(ownerId, function * () {
       const { owner, folder, time } = yield * contextOf(ownerId, path)
-      const { from, limit } = removal
+      const { from } = removal
       if (folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
       yield * admitRemoval({ owner, time }, folder, removal)
       // A file that is added later has a higher id: its owner is locked while it is added.
@@ -137,7 +155,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
         ([newest]) => newest?.id ?? 0)
       const position = from ?? { folderId: folder.id, lastId: yield * newestFile, path }
       return position.path === undefined
-        ? yield * removeEmpty({ owner, time }, folder, { position, limit })
+        ? yield * removeEmpty({ owner, time }, folder, { ...removal, position })
         : yield * removeFiles({ owner, time }, folder, { ...removal, from: { ...position, path: position.path } })
     }, removal.from === undefined && removal.replacedBy !== undefined ? () => owners.ownsMany(ownerId) : undefined)
   }

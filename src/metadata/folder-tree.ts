@@ -5,14 +5,16 @@ import type { Engine } from './engine.ts'
 import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { type Owner, type Owners, unitBeyond, usedBy } from './owners.ts'
-import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
+import {
+  ancestorsOf, boundsBelow, joinPath, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, numberedName, segmentColumns, splitPath
+} from './paths.ts'
 import type { Amount, Quota } from './records.ts'
 import {
   existing, first, isAny, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule
 } from './rule.ts'
 import type { RowOf } from './schema.ts'
 
-export type FolderRow = Omit<RowOf<'folders'>, 'properties'>
+export type FolderRow = Omit<RowOf<'folders'>, 'properties' | 'sortKey'>
 
 /** The ids of folders that exist, by path. Gets those that are made. */
 export type Known = Map<string, number>
@@ -36,6 +38,8 @@ export interface TreeSlot {
   readonly obstacle: string | undefined
 }
 
+export type FolderTree = ReturnType<typeof createFolderTree>
+
 /** Finds and makes folders in the current transaction. Callers that make some have locked the owner. */
 export function createFolderTree (engine: Engine, owners: Owners, changeLog: ChangeLog) {
   const { tables, isAmong } = engine
@@ -47,7 +51,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
       .where(and(matching(folders, 'ownerId'), isAmong(folders.path, 'paths'))).orderBy(asc(folders.path)),
     fileIn: db => db.select({ id: files.id }).from(files).where(matching(files, 'ownerId', 'folderId', 'name')),
     insert: db => db.insert(folders)
-      .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id })
+      .values(placeholders('ownerId', 'parentId', 'name', 'sortKey', 'path', 'createdAt')).returning({ id: folders.id })
   })
 
   const isWithin = (ownerId: number, path: string) => isBelow(folders, { ownerId, ...boundsBelow(path) })
@@ -62,7 +66,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
   function * add (
     ownerId: number, { time, ...folder }: { parentId: number, path: string, time: number }
   ): Rule<number> {
-    const row = { ownerId, name: splitPath(folder.path).name, ...folder }
+    const row = { ownerId, ...segmentColumns(folder.path), ...folder }
     const [[added]] = yield * pipeline(
       queries.insert({ ...row, createdAt: time }),
       changeLog.folderMade(row, time),
@@ -71,9 +75,27 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
     return Number(added?.id)
   }
 
+  function * isTaken (ownerId: number, folderId: number, path: string): Rule<boolean> {
+    const [folder, isFile] = yield * pipeline(find(ownerId, path), hasFile(ownerId, folderId, path))
+    return folder !== undefined || isFile
+  }
+
   return {
     find,
     add,
+
+    /** A free path in a folder, and the one before it is taken: found in as many steps as the number has bits. */
+    * freePath (ownerId: number, { id, path }: Pick<FolderRow, 'id' | 'path'>, name: string): Rule<string> {
+      const numbered = (number: number) => joinPath(path, numberedName(name, number))
+      let [taken, free] = [0, 1]
+      while (yield * isTaken(ownerId, id, numbered(free))) [taken, free] = [free, free * 2]
+      while (free - taken > 1) {
+        const middle = Math.floor((taken + free) / 2)
+        if (yield * isTaken(ownerId, id, numbered(middle))) taken = middle
+        else free = middle
+      }
+      return numbered(free)
+    },
 
     /** The id of a folder; 0 for the root. @throws not_found. */
     * idOf (ownerId: number, path: string): Rule<number> {

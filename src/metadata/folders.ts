@@ -4,12 +4,14 @@ import type { Destination } from './conditions.ts'
 import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { createFolderRemovals } from './folder-removals.ts'
+import { createFolderSearch } from './folder-search.ts'
 import { type FolderRow, ONE_FOLDER, type TreeSlot } from './folder-tree.ts'
+import { createFolderListing } from './listings.ts'
 import { targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
 import type { Owner } from './owners.ts'
 import { pipeline, query, type Rule } from './rule.ts'
-import { boundsBelow, splitPath } from './paths.ts'
-import type { Amount, FolderRecord, Quota, SegmentPage } from './records.ts'
+import { boundsBelow, segmentColumns } from './paths.ts'
+import type { Amount, FolderRecord, Quota } from './records.ts'
 import type { Services } from './services.ts'
 import type { Tables } from './schema.ts'
 
@@ -73,11 +75,12 @@ export function createFolders (services: Services) {
     find: read((ownerId: number, path: string): Rule<FolderRecord | undefined> => tree.find(ownerId, path)),
 
     /** The folders directly in a folder, or in the root for an empty path. @throws not_found if it does not exist. */
-    list: read(function * (ownerId: number, path: string, page: SegmentPage): Rule<FolderRecord[]> {
-      return yield * members.folders.list(ownerId, yield * tree.idOf(ownerId, path), page)
-    }),
+    list: read(createFolderListing(services)),
 
-    /** The same for any of some folders: those that do not exist have none. */
+    /** One page of the folders whose last segment contains some texts, as `files.search` does. @throws not_found. */
+    search: createFolderSearch(services),
+
+    /** Those directly in any of some folders, by name. Folders that do not exist have none. */
     listIn: read(members.folders.listIn),
 
     /** All folders in the order of their ids, as they were created: at most `limit` with one above `after`. */
@@ -141,7 +144,7 @@ export function createFolders (services: Services) {
         path: newPath, quota, destination, source, added, removed: [path]
       })
       yield * pipeline(
-        query(db => db.update(folders).set({ parentId, name: splitPath(newPath).name, path: newPath })
+        query(db => db.update(folders).set({ parentId, ...segmentColumns(newPath), path: newPath })
           .where(eq(folders.id, id))),
         query(db => db.update(folders).set({
           path: sql`cast(${newPath} AS text) || substr(${folders.path}, length(cast(${path} AS text)) + 1)`

@@ -5,7 +5,6 @@ import type { FileContents } from './file-contents.ts'
 import { type LinkCapacity, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
 import { targetsOf, targetsOfNew } from './lock-guard.ts'
 import type { Owner, Reserved } from './owners.ts'
-import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
 import { plus, matching, pipeline, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
@@ -61,24 +60,6 @@ export function createLinkUploads ({
     return { owner, time: reserved.time, linkId, folderId: Number(folderId), folder, reserved, uploads, room }
   }
 
-  /** A name that is free, and the one before it is taken: found in as many steps as the number has bits. */
-  function * freeName (target: UploadTarget, name: string): Rule<string> {
-    let [taken, free] = [0, 1]
-    while (yield * isTaken(target, numberedName(name, free))) [taken, free] = [free, free * 2]
-    while (free - taken > 1) {
-      const middle = Math.floor((taken + free) / 2)
-      if (yield * isTaken(target, numberedName(name, middle))) taken = middle
-      else free = middle
-    }
-    return numberedName(name, free)
-  }
-
-  function * isTaken ({ owner, folderId }: UploadTarget, name: string): Rule<boolean> {
-    const values = { ownerId: owner.id, folderId, name }
-    const [files, folders] = yield * pipeline(queries.fileOfName(values), queries.folderOfName(values))
-    return files.length + folders.length > 0
-  }
-
   return {
     /** Locks the owner, and finds where an upload goes. @throws not_found if the link has ended. */
     open: (upload: LinkedUpload) => openAs(owners.lock(upload.ownerId), upload),
@@ -104,13 +85,13 @@ export function createLinkUploads ({
      * @throws link_limit_reached, quota_exceeded, file_locked.
      */
     * store (target: UploadTarget, file: NewFile): Rule<StoreResult> {
-      const { owner, time, folder, linkId, reserved, room } = target
+      const { owner, time, folderId, folder, linkId, reserved, room } = target
       const added = { files: 1, bytes: file.size }
       refuseBeyondRoom(room, added, added)
-      const name = joinPath(folder, yield * freeName(target, file.name))
+      const name = yield * tree.freePath(owner.id, { id: folderId, path: folder }, file.name)
       const place = yield * tree.place(owner.id, name, yield * tree.known(owner.id, name))
       // The room has been judged: with the quota, kept content would go for an empty file of an owner who is beyond it.
-      const context = { owner, current: undefined, place, time, reserved, quota: unlimited }
+      const context = { owner, current: undefined, place, time, reserved, quota: unlimited, linkId }
       yield * guard.admit(context, {}, targetsOfNew(name, place))
       const stored = yield * contents.store({ ...file, name }, context)
       yield * queries.charge({ linkId, bytes: file.size })
@@ -135,7 +116,7 @@ function atLeastNone ({ files, bytes }: Amount): Amount {
   return { files: Math.max(files, 0), bytes: Math.max(bytes, 0) }
 }
 
-function queriesOf ({ tables: { accounts, files, folders, links, uploads }, clock }: Engine) {
+function queriesOf ({ tables: { accounts, folders, links, uploads }, clock }: Engine) {
   return prepared('link_uploads', {
     link: db => db.select({
       folderId: links.folderId,
@@ -165,10 +146,6 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
     charge: db => db.update(links).set({
       usedFiles: sql`${links.usedFiles} + 1`,
       usedBytes: plus(links.usedBytes, 'bytes')
-    }).where(eq(links.id, placeholder('linkId'))),
-    fileOfName: db => db.select({ id: files.id }).from(files)
-      .where(matching(files, 'ownerId', 'folderId', 'name')),
-    folderOfName: db => db.select({ id: folders.id }).from(folders)
-      .where(and(matching(folders, 'ownerId', 'name'), eq(folders.parentId, placeholder('folderId'))))
+    }).where(eq(links.id, placeholder('linkId')))
   })
 }

@@ -1,11 +1,15 @@
 import { and, asc, between, type Column, desc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import { fileColumns, folderColumns } from './columns.ts'
-import type { FileOrder, FilePage, FileRecord, FolderRecord, MemberPage, SegmentPage } from './records.ts'
-import { type Db, limitedTo, matching, placeholder, type Preparable, prepared, query, type Rule } from './rule.ts'
+import type {
+  FileOrder, FilePage, FilePosition, FileRecord, FolderOrder, FolderPage, FolderRecord, MemberPage, SegmentPage
+} from './records.ts'
+import {
+  type Db, limitedTo, matching, pipeline, placeholder, type Preparable, prepared, query, type Rule
+} from './rule.ts'
 import type { Services } from './services.ts'
 import type { Engine } from './engine.ts'
 import type { Tables } from './schema.ts'
-import { splitPath } from './paths.ts'
+import { sortKeyOf, splitPath } from './paths.ts'
 
 /** Reads pages of files. */
 export function createFileListing ({ engine, tree }: Services) {
@@ -17,8 +21,12 @@ export function createFileListing ({ engine, tree }: Services) {
       .where(and(eq(files.ownerId, ownerId), condition)).orderBy(...order).limit(limit))
 
   function * listFolder (ownerId: number, folder: string, page: FilePage): Rule<FileRecord[]> {
-    const condition = and(eq(files.folderId, yield * tree.idOf(ownerId, folder)), afterPosition(page, engine))
-    return yield * select(ownerId, condition, { order: ordering(page.order, files), limit: page.limit })
+    const sorting = sortingOf(page.order, files)
+    const isIn = eq(files.folderId, yield * tree.idOf(ownerId, folder))
+    const { limit } = page
+    const parts = yield * pipeline(...partsAfter(sorting, page, engine)
+      .map(part => select(ownerId, and(isIn, part), { order: ordering(sorting), limit })))
+    return parts.flat().slice(0, limit)
   }
 
   /** The root comes first in both orders by name. */
@@ -42,38 +50,63 @@ export function createFileListing ({ engine, tree }: Services) {
     page.folder === undefined ? listAll(ownerId, page) : listFolder(ownerId, page.folder, page)
 }
 
-/** Column and direction of a sort order. */
-function sortingOf (order: FileOrder, { name, createdAt, size }: Tables['files']) {
-  return {
-    name: { column: name, isAscending: true },
-    '-name': { column: name, isAscending: false },
-    oldest: { column: createdAt, isAscending: true },
-    newest: { column: createdAt, isAscending: false },
-    smallest: { column: size, isAscending: true },
-    largest: { column: size, isAscending: false }
-  }[order]
+/** Reads pages of the folders directly in a folder. */
+export function createFolderListing ({ engine, tree }: Services) {
+  const { folders } = engine.tables
+
+  return function * (ownerId: number, path: string, page: FolderPage): Rule<FolderRecord[]> {
+    const sorting = sortingByName(page.order, folders)
+    const isIn = and(eq(folders.ownerId, ownerId), eq(folders.parentId, yield * tree.idOf(ownerId, path)))
+    const [part] = partsAfter(sorting, page, engine)
+    return yield * query(db => db.select(folderColumns(engine.tables)).from(folders)
+      .where(and(isIn, part)).orderBy(...ordering(sorting)).limit(page.limit))
+  }
 }
 
-/** ORDER BY of the files in a folder. It has a name only once: with the id PostgreSQL would sort again. */
-function ordering (order: FileOrder, files: Tables['files']): SQL[] {
-  const { column, isAscending } = sortingOf(order, files)
-  const direction = isAscending ? asc : desc
-  return column === files.name ? [direction(column)] : [direction(column), direction(files.id)]
+/** What an order sorts by: a column, and another one if several rows can have the same value there. */
+interface SortColumns { readonly columns: readonly [Column] | readonly [Column, Column], readonly isAscending: boolean }
+
+function sortingByName (order: FolderOrder, { name, sortKey }: Record<'name' | 'sortKey', Column>): SortColumns {
+  return { columns: order.endsWith('natural') ? [sortKey, name] : [name], isAscending: !order.startsWith('-') }
 }
 
-/**
- * Condition for the files after the previous page. Compares (column, id) as one row value, so the database seeks in the
- * index to the end of that page.
- */
-function afterPosition (
-  { order, prefix = '', after }: FilePage, { tables: { files }, namesBetween }: Engine
-): SQL | undefined {
-  const { column, isAscending } = sortingOf(order, files)
-  if (column === files.name) return namesBetween(files.name, { prefix, after: after && String(after.key), isAscending })
-  if (after === undefined) return undefined
-  return isAscending
-    ? sql`(${column}, ${files.id}) > (${after.key}, ${after.id})`
-    : sql`(${column}, ${files.id}) < (${after.key}, ${after.id})`
+function sortingOf (order: FileOrder, files: Tables['files']): SortColumns {
+  const { createdAt, changedAt, size, id } = files
+  switch (order) {
+    case 'newest':
+    case 'oldest':
+      return { columns: [createdAt, id], isAscending: order === 'oldest' }
+    case 'changed':
+    case '-changed':
+      return { columns: [changedAt, id], isAscending: order === 'changed' }
+    case 'largest':
+    case 'smallest':
+      return { columns: [size, id], isAscending: order === 'smallest' }
+    default:
+      return sortingByName(order, files)
+  }
+}
+
+/** ORDER BY within a folder. It has a name only once: with the id PostgreSQL would sort again. */
+function ordering ({ columns, isAscending }: SortColumns): SQL[] {
+  return columns.map(column => isAscending ? asc(column) : desc(column))
+}
+
+/** Conditions for the parts of what comes after the previous page: the database seeks in the index to its end. */
+function partsAfter (
+  { columns: [column, second], isAscending }: SortColumns,
+  { prefix = '', after }: { readonly prefix?: string | undefined, readonly after: FilePosition | undefined },
+  { namesBetween, numbersAfter }: Engine
+): (SQL | undefined)[] {
+  if (second === undefined) {
+    return [namesBetween(column, { prefix, after: after && String(after.key), isAscending })]
+  }
+  if (after === undefined) return [undefined]
+  const { key, id } = after
+  if (typeof key === 'string') {
+    return [sql`(${column}, ${second}) ${isAscending ? sql`>` : sql`<`} (${sortKeyOf(key)}, ${key})`]
+  }
+  return numbersAfter([column, second], { key, id, isAscending })
 }
 
 /** Reads what is directly in folders, by name. */

@@ -1,3 +1,5 @@
+import { StringDecoder } from 'node:string_decoder'
+
 /** Maximum length of the path of a folder, in bytes of UTF-8. */
 export const MAX_FOLDER_BYTES = 768
 
@@ -53,4 +55,44 @@ export function afterPrefix (prefix: string): string | undefined {
   if (last === undefined) return undefined
   // U+D800 to U+DFFF are surrogates, not characters.
   return String.fromCodePoint(...points, last === 0xD7FF ? 0xE000 : last + 1)
+}
+
+/** Letters that Unicode does not take apart, as they are typed on a keyboard that lacks them. */
+const letters: Readonly<Record<string, string>> = {
+  Æ: 'AE', Ð: 'D', Ø: 'O', Þ: 'TH', Đ: 'D', Ħ: 'H', Ł: 'L', Ŋ: 'N', Œ: 'OE', Ŧ: 'T', ẞ: 'SS'
+}
+
+/**
+ * A text without case and accents: two texts that people take for the same one are equal, such as `Straße` and
+ * `STRASSE`, `Ωραίος` and `ωραιος`, `ﬁle` and `FILE`. Of an ASCII text, the same in upper case.
+ */
+export function fold (text: string): string {
+  return text.normalize('NFKD').replace(/[\u0300-\u036f]/g, '').toUpperCase()
+    .replace(/[ÆÐØÞĐĦŁŊŒŦẞ]/g, letter => letters[letter] as string)
+}
+
+/** Maximum length of a sort key, in bytes of UTF-8. */
+const MAX_SORT_KEY_BYTES = 255
+
+/**
+ * What a segment sorts by as people sort names, compared by code point: `file 2` before `file 10`, `apple` before
+ * `Zebra`, `Ärger` at A. Segments with equal keys sort by themselves.
+ */
+export function sortKeyOf (segment: string): string {
+  const key = fold(segment).replace(/\p{Nd}+/gu, digits => numberKey(digits.replace(/^0+(?=.)/, '')))
+  if (key.length * 3 <= MAX_SORT_KEY_BYTES) return key
+  // Cut between two characters.
+  return new StringDecoder('utf8').write(Buffer.from(key).subarray(0, MAX_SORT_KEY_BYTES))
+}
+
+/** The digits of a number, with their count before them: `1` to `8`, and above that `9` and three digits. */
+function numberKey (digits: string): string {
+  const count = Array.from(digits).length
+  return (count < 9 ? String(count) : `9${String(count).padStart(3, '0')}`) + digits
+}
+
+/** The columns of the last segment of a path. */
+export function segmentColumns (path: string): { name: string, sortKey: string } {
+  const { name } = splitPath(path)
+  return { name, sortKey: sortKeyOf(name) }
 }

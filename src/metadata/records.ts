@@ -69,7 +69,7 @@ export interface EventSelection {
 }
 
 /** A file as stored. `name` is its path. Its id stays when it is renamed or gets new content. */
-export type FileRecord = Omit<RowOf<'files'>, 'properties'>
+export type FileRecord = Omit<RowOf<'files'>, 'properties' | 'sortKey'>
 
 /** A file whose bytes are on stable storage already. */
 export interface NewFile
@@ -78,8 +78,14 @@ export interface NewFile
   readonly isLeased: boolean
 }
 
+/** Sort orders by name: by code point, or as people sort names. A minus reverses the order. */
+export const folderOrders = ['name', '-name', 'natural', '-natural'] as const
+export type FolderOrder = typeof folderOrders[number]
+
 /** Sort orders of a listing. Files that compare equal are ordered by id. */
-export const fileOrders = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as const
+export const fileOrders = [
+  ...folderOrders, 'newest', 'oldest', 'changed', '-changed', 'largest', 'smallest'
+] as const
 export type FileOrder = typeof fileOrders[number]
 
 /** Which part of a listing to read. */
@@ -87,7 +93,7 @@ export interface FilePage {
   readonly order: FileOrder
   /**
    * Only files directly in the folder with this path; empty for the root. Undefined for all files, which is valid with
-   * the orders by name only: first those in the root, then folder after folder by their ids.
+   * the orders `name` and `-name` only: first those in the root, then folder after folder by their ids.
    */
   readonly folder: string | undefined
   /** Only last segments with this prefix; valid with a folder and the orders by name only. */
@@ -98,10 +104,18 @@ export interface FilePage {
 }
 
 /**
- * Where a page of a listing ends: the value that it is ordered by (last segment of the name, creation time or size) and
- * the id of the file; in a listing of all files, the id of its folder.
+ * Where a page of a listing ends: the value that it is ordered by (last segment of the name, a time or the size) and
+ * the id of the file or folder; in a listing of all files, the id of its folder.
  */
 export interface FilePosition { readonly key: string | number, readonly id: number }
+
+/** Which part of the folders directly in a folder to read, in an order by name. */
+export interface FolderPage {
+  readonly order: FolderOrder
+  readonly limit: number
+  /** The last folder of the previous page; undefined for the first page. */
+  readonly after: FilePosition | undefined
+}
 
 /** A part of what is directly in a folder, by name: at most `limit` with a last segment after `after`. */
 export interface SegmentPage { readonly after: string | undefined, readonly limit: number }
@@ -115,29 +129,37 @@ export interface MemberPage<Record> {
   readonly limit: number
 }
 
-/**
- * What to search for, and which part of what is found to read. Without a folder, all files in every order. `after` is
- * valid in the orders by name only.
- */
-export interface FileSearch extends Omit<FilePage, 'prefix'> {
-  /** What the last segment of the name contains, whatever the case and accents. Not empty, no control characters. */
-  readonly contains: string
+/** What to search for in the last segments of names, and where. */
+export interface Search {
+  /** A name contains all of these, whatever the case and accents. At least one; not empty, no control characters. */
+  readonly texts: readonly string[]
+  /** Where to search: directly in the folder with this path, empty for the root. Undefined for everywhere. */
+  readonly folder: string | undefined
+  /** Whether to search in all folders below too. Not for the root: that is everywhere. */
+  readonly isBelow: boolean
+  readonly limit: number
+  /** Where the page before ended; valid in the order `name`, and for files not below a folder in `-name`. */
+  readonly after: FilePosition | undefined
   /** Ends the search early: then it returns what it has found. */
   readonly signal: AbortSignal
 }
 
-/** A page of a search. The `id` of a position is that of the folder. */
-export interface FoundFiles {
+/** Of all files in every order, but not `-name` below a folder. */
+export interface FileSearch extends Search { readonly order: FileOrder }
+export interface FolderSearch extends Search { readonly order: FolderOrder }
+
+/** A page of a search. */
+export interface Findings<Record> {
   /** May be fewer than the limit, or none, also if there are more. */
-  readonly files: readonly FileRecord[]
+  readonly entries: readonly Record[]
   /** The names that it looked at, at most 100,000. */
   readonly searched: number
-  /** Where the next page begins; undefined if there are no more, and in an order that is not by name. */
+  /** Where the next page begins; undefined if there are no more, and in an order that has one page. */
   readonly next: FilePosition | undefined
 }
 
 /** A folder as stored. Its id stays when it is moved. */
-export type FolderRecord = Omit<RowOf<'folders'>, 'properties' | 'ownerId' | 'name'>
+export type FolderRecord = Omit<RowOf<'folders'>, 'properties' | 'ownerId' | 'name' | 'sortKey'>
 
 /** Bytes that must be in the blob store. */
 export interface StoredContent {

@@ -13,7 +13,7 @@ export interface RetentionPolicy {
 }
 
 /** Limits small and empty contents, because kept content does not count towards a quota of files. */
-export const MAX_RETAINED = 10_000
+export const MAX_RETAINED = 100_000
 
 /** With SQLite, deleting so many takes 3 ms of the event loop. */
 export const MAX_DELETIONS = 200
@@ -30,11 +30,11 @@ export const NO_RETENTION: RetentionPolicy = { milliseconds: 0, versions: 0 }
  */
 export const FURTHEST_AHEAD_MILLISECONDS = 24 * 3600 * 1000
 
-/** Content that is kept. `id` is that of its blob. */
+/** Content that is kept. `id` is that of its blob. A deleted folder has none: its `size` is 0. */
 export type RetainedRow = Omit<RowOf<'kept'>, 'properties'>
 
 /** A replaced content of a file. */
-export interface VersionRecord extends Omit<RetainedRow, 'name' | 'createdAt' | 'deletedWith'> {
+export interface VersionRecord extends Omit<RetainedRow, 'name' | 'createdAt' | 'deletedWith' | 'folder'> {
   /** By the current settings. */
   readonly expiresAt: number
 }
@@ -47,18 +47,40 @@ export interface TrashRecord extends VersionRecord, Pick<RetainedRow, 'deletedWi
   readonly versions: number
 }
 
+/** What a deletion that is more than that of one file is called in the trash. */
+export type Deletion = Pick<RowOf<'deletions'>, 'id' | 'kind' | 'name'>
+
+/** What it has in the trash. `size`: of the files, without their versions. */
+export interface Deleted { readonly files: number, readonly folders: number, readonly size: number }
+
+/** A row of the trash: what one deletion took. */
+export interface DeletionRecord extends Deleted, Pick<Deletion, 'kind' | 'name'> {
+  /** That of its deleted files; null for a file that was deleted alone. */
+  readonly deletedWith: string | null
+  readonly keptAt: number
+  /** By the current settings. */
+  readonly expiresAt: number
+  /** Of the deletion, or of the file that was deleted alone. */
+  readonly id: string
+  /** The file that was deleted alone. */
+  readonly file: TrashRecord | undefined
+}
+
 /** What was deleted from a trash. */
 export interface RemovedTrash {
+  /** If there are none, nothing is left. */
+  readonly entries: number
   readonly files: number
   /** With those of the versions of these files. */
   readonly bytes: number
 }
 
-/** What one act restored of a recursive deletion. */
+/** What one act restored of a deletion. */
 export interface RestoredDeletion {
+  /** Files. */
   readonly restored: number
   readonly kept: readonly { readonly name: string, readonly code: 'name_taken' | 'quota_exceeded' | 'file_locked' }[]
-  /** The last file of this act; undefined if there are no more. */
+  /** The last entry of this act; undefined if there are no more. */
   readonly last: ContentPosition | undefined
 }
 

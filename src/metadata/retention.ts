@@ -16,7 +16,7 @@ interface Eviction { readonly bytes: number, readonly newest?: string, readonly 
 class TooManyDeletions extends Error {}
 
 /** What has to be known of content to delete it. */
-type RetainedItem = Pick<RetainedRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size'>
+type RetainedItem = Pick<RetainedRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size' | 'deletedWith' | 'folder'>
 
 interface Selection { readonly chosen: RetainedItem[], readonly missing: number }
 
@@ -31,7 +31,9 @@ const FIRST_BATCH = 10
  */
 export type Retention = ReturnType<typeof createRetention>
 
-export function createRetention ({ engine, owners, discard, retentionPolicy, ownerWrite }: BaseServices) {
+export function createRetention (
+  { engine, owners, deletions, discard, retentionPolicy, ownerWrite }: BaseServices
+) {
   const queries = queriesOf(engine, retentionPolicy.versions)
   const { deletions: maxDeletions = MAX_DELETIONS } = retentionPolicy
 
@@ -46,7 +48,9 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       const theirs = contents.filter(content => content.ownerId === ownerId)
       return owners.charge(ownerId, { keptBytes: -bytesOf(theirs), keptContents: -theirs.length })
     })
-    yield * pipeline(queries.remove({ ids }), discard(ids, time), ...charges)
+    const blobIds = contents.filter(({ folder }) => folder === null).map(({ id }) => id)
+    yield * pipeline(queries.remove({ ids }), discard(blobIds, time), ...charges)
+    yield * deletions.subtract(contents)
     return bytesOf(contents)
   }
 
@@ -130,6 +134,10 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       return queries.addDeleted({ ownerId, ids, keptAt, end, deletedWith })
     },
 
+    /** Keeps folders of an owner that are about to be deleted; the caller charges them. */
+    keepFolders: (ids: readonly number[], keptAt: number, deletedWith: string) =>
+      queries.addFolders({ ids, keptAt, deletedWith }),
+
     /**
      * Moves the versions of a file that ends, but not its content, to the trash: the newest becomes the deleted file.
      * The time of that is as of `keepDeleted`.
@@ -205,9 +213,9 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   }
 }
 
-function queriesOf ({ tables: { files, kept }, isAmong }: Engine, maxVersions: number) {
-  const { id, ownerId, fileId, name, size } = getTableColumns(kept)
-  const columns = { id, ownerId, fileId, name, size }
+function queriesOf ({ tables: { files, folders, kept }, isAmong }: Engine, maxVersions: number) {
+  const { id, ownerId, fileId, name, size, deletedWith, folder } = getTableColumns(kept)
+  const columns = { id, ownerId, fileId, name, size, deletedWith, folder }
   const select = (db: Db, condition: SQL | undefined) => db.select(columns).from(kept).where(condition)
   const isVersion = and(matching(kept, 'fileId'), isNull(kept.name))
   // Of a file that exists only versions are kept.
@@ -223,6 +231,7 @@ function queriesOf ({ tables: { files, kept }, isAmong }: Engine, maxVersions: n
     gte(kept.size, placeholder('minBytes')),
     ne(kept.id, placeholder('newest'))
   )
+  const none = sql<null>`cast(NULL AS text)`
   return prepared('kept_contents', {
     addVersion: db => db.insert(kept).values({
       ...placeholders(
@@ -245,8 +254,25 @@ function queriesOf ({ tables: { files, kept }, isAmong }: Engine, maxVersions: n
       keptAt: sql<number>`${after(inTrash)}`.as('kept_at'),
       modifiedAt: files.modifiedAt,
       deletedWith: sql<string | null>`${placeholder('deletedWith')}`.as('deleted_with'),
-      properties: files.properties
+      properties: files.properties,
+      folder: none.as('folder')
     }).from(files).where(isAmong(files.id, 'ids'))),
+    addFolders: db => db.insert(kept).select(db.select({
+      id: sql<string>`cast(${placeholder('deletedWith')} AS text) || '/' || ${folders.path}`.as('id'),
+      ownerId: folders.ownerId,
+      fileId: sql<number>`-${folders.id}`.as('file_id'),
+      name: none.as('name'),
+      size: sql<number>`0`.as('size'),
+      type: sql<string>`''`.as('type'),
+      sha256: sql<string>`''`.as('sha256'),
+      storedAt: folders.createdAt,
+      createdAt: folders.createdAt,
+      keptAt: sql<number>`cast(${placeholder('keptAt')} AS bigint)`.as('kept_at'),
+      modifiedAt: sql<null>`cast(NULL AS bigint)`.as('modified_at'),
+      deletedWith: sql<string>`cast(${placeholder('deletedWith')} AS text)`.as('deleted_with'),
+      properties: folders.properties,
+      folder: folders.path
+    }).from(folders).where(isAmong(folders.id, 'ids'))),
     trashVersion: db => db.update(kept).set({
       name: sql`${placeholder('name')}`,
       createdAt: sql`cast(${placeholder('createdAt')} AS bigint)`,

@@ -1,4 +1,6 @@
-import { type ColumnBuilderBase, type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
+import {
+  type ColumnBuilderBase, type HasDefault, type HasGenerated, isNotNull, isNull, type NotNull, type SQL, sql
+} from 'drizzle-orm'
 import type {
   AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey,
   text, uniqueIndex
@@ -31,6 +33,8 @@ export interface Dialect {
   readonly text: typeof text
   /** Text that is compared by code point. */
   readonly key: ColumnOf<CustomColumn<string>>
+  /** A number that the database computes from other columns. */
+  readonly computed: (expression: SQL) => ColumnOf<HasGenerated<NotNull<NumberColumn>>>
   /** JSON that nothing looks into. */
   readonly json: <T>(name: string) => CustomColumn<T>
   /** The primary key: a number that is never used twice. */
@@ -67,7 +71,9 @@ export function named<Columns extends Readonly<Record<string, ColumnOf<unknown>>
 
 /** The tables that every database has. Tables of one database, or with other columns, are in its own `schema.ts`. */
 export function createTables (dialect: Dialect) {
-  const { table, index, uniqueIndex, primaryKey, identity, json, uploadId, uploadSequence, ...optional } = dialect
+  const {
+    table, index, uniqueIndex, primaryKey, identity, computed, json, uploadId, uploadSequence, ...optional
+  } = dialect
   // Columns that are not optional have a value in every row.
   const number = required(optional.number)
   const text = required((name: string) => optional.text(name))
@@ -245,6 +251,9 @@ export function createTables (dialect: Dialect) {
     expiresAt: number
   }), columns => [index('used_challenges_expiry').on(columns.expiresAt)])
 
+  /** `sortKeyOf` of the name; null in rows of an older version until they are filled. */
+  const sortKey = optional.key
+
   const files = table('files', named({
     id: identity,
     ownerId: owner,
@@ -263,11 +272,17 @@ export function createTables (dialect: Dialect) {
     storedAt: zero,
     // The client's time of the content; null if it was not told.
     modifiedAt: optional.number,
+    // When the content was last changed, as far as it is known.
+    changedAt: computed(sql`coalesce(modified_at, stored_at)`),
+    sortKey,
     properties: json<readonly Property[]>
   }), columns => [
     uniqueIndex('files_folder_name').on(columns.ownerId, columns.folderId, columns.name),
+    index('files_folder_natural').on(columns.ownerId, columns.folderId, columns.sortKey, columns.name),
+    index('files_without_sort_key').on(columns.id).where(isNull(columns.sortKey)),
     uniqueIndex('files_blob').on(columns.blobId),
     index('files_folder_created').on(columns.ownerId, columns.folderId, columns.createdAt, columns.id),
+    index('files_folder_changed').on(columns.ownerId, columns.folderId, columns.changedAt, columns.id),
     index('files_folder_size').on(columns.ownerId, columns.folderId, columns.size, columns.id)
   ])
 
@@ -280,22 +295,25 @@ export function createTables (dialect: Dialect) {
     // The last segment of the path.
     name: key,
     path: key,
+    sortKey,
     createdAt: number,
     properties: json<readonly Property[]>
   }), columns => [
     uniqueIndex('folders_path').on(columns.ownerId, columns.path),
     uniqueIndex('folders_parent_name').on(columns.ownerId, columns.parentId, columns.name),
+    index('folders_parent_natural').on(columns.ownerId, columns.parentId, columns.sortKey, columns.name),
+    index('folders_without_sort_key').on(columns.id).where(isNull(columns.sortKey)),
     index('folders_owner').on(columns.ownerId, columns.id)
   ])
 
-  /** Versions of files, and deleted files with their last content. */
+  /** Versions of files, deleted files with their last content, and deleted folders, which have none. */
   const kept = table('kept', named({
-    // Of the blob: it is what is kept.
+    // Of the blob: it is what is kept. Of a folder, that of its deletion and its path.
     id: keyOfRow,
     ownerId: owner,
-    // A file that is restored gets its id back.
+    // A file that is restored gets its id back. That of a folder is negative.
     fileId: number,
-    // Of a deleted file; null for a version.
+    // Of a deleted file; null for a version and a folder.
     name: optional.key,
     size: number,
     type: text,
@@ -307,19 +325,38 @@ export function createTables (dialect: Dialect) {
     // When it was replaced or deleted.
     keptAt: number,
     modifiedAt: optional.number,
-    // The recursive deletion of a folder that took it; null if it was deleted alone.
+    // The deletion of a folder or of many files that took it; null if it was deleted alone.
     deletedWith: optional.key,
     // Of a deleted file.
-    properties: json<readonly Property[]>
+    properties: json<readonly Property[]>,
+    // The path of a deleted folder; null for all else.
+    folder: optional.key
   }), columns => [
     // With the size, because only content that is not empty makes room.
     index('kept_owner').on(columns.ownerId, columns.keptAt, columns.id, columns.size),
     index('kept_trash').on(columns.ownerId, columns.keptAt, columns.id).where(isNotNull(columns.name)),
+    index('kept_alone').on(columns.ownerId, columns.keptAt, columns.id)
+      .where(sql`${isNotNull(columns.name)} and ${isNull(columns.deletedWith)}`),
     index('kept_file').on(columns.fileId, columns.keptAt, columns.id),
     index('kept_age').on(columns.keptAt, columns.id),
     index('kept_deletion').on(columns.ownerId, columns.deletedWith, columns.keptAt, columns.id)
       .where(isNotNull(columns.deletedWith))
   ])
+
+  /** What deletions of folders and of many files have in the trash. A row ends with the last of that. */
+  const deletions = table('deletions', named({
+    // The `deletedWith` of what is in the trash.
+    id: keyOfRow,
+    ownerId: owner,
+    kind: word<'file' | 'folder' | 'many'>,
+    // The path of what was deleted; of many, that of the folder that all of them were in.
+    name: key,
+    files: number,
+    folders: number,
+    // Of the files, without their versions.
+    size: number,
+    deletedAt: number
+  }), columns => [index('deletions_owner').on(columns.ownerId, columns.deletedAt, columns.id)])
 
   /** Write locks. A row that has expired locks nothing. */
   const locks = table('locks', named({
@@ -357,7 +394,9 @@ export function createTables (dialect: Dialect) {
     // One of the two is null. Not references: a change outlives its file or folder.
     fileId: optional.number,
     folderId: optional.number,
-    at: number
+    at: number,
+    // Of the link by which a visitor stored the file. Not a reference: a change outlives the link.
+    linkId: optional.number
   }), columns => [index('changes_owner').on(columns.ownerId, columns.id)])
 
   /** A link ends with the row of its account, file or folder. */
@@ -479,6 +518,7 @@ export function createTables (dialect: Dialect) {
     files,
     folders,
     kept,
+    deletions,
     locks,
     changes,
     links,

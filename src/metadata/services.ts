@@ -4,6 +4,7 @@ import { createBlobs, createDiscard, type DatabaseBlobMethods } from './blobs.ts
 import { createChangeLog } from './change-log.ts'
 import { createChanges } from './changes.ts'
 import { createClaims, createOneTimeSecrets } from './claims.ts'
+import { createDeletions } from './deletions.ts'
 import type { Engine } from './engine.ts'
 import { createEvents, createEventWriter } from './events.ts'
 import { createFactorChanges } from './factor-changes.ts'
@@ -25,6 +26,8 @@ import { createRetention } from './retention.ts'
 import type { RetentionPolicy } from './retention-records.ts'
 import { createRetentionRemovals } from './retention-removals.ts'
 import { createSealedTexts } from './sealed-texts.ts'
+import { createSearchTurns } from './searches.ts'
+import { createSortKeys } from './sort-keys.ts'
 import { createTokenRemover, createTokens } from './tokens.ts'
 import { createTrash } from './trash.ts'
 import { createUploads } from './uploads.ts'
@@ -55,6 +58,8 @@ function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
     owners,
     changeLog,
     tree: createFolderTree(engine, owners, changeLog),
+    deletions: createDeletions(engine),
+    turns: createSearchTurns(engine),
     discard: createDiscard(engine, noteRemoval),
     members: createMembers(engine),
     guard: createLockGuard(engine, options.ids),
@@ -96,6 +101,7 @@ export function createRepositories ({ openAttempts, discardedBlobs, ...options }
     events: createEvents(services),
     files: createFiles(services),
     folders: createFolders(services),
+    sortKeys: createSortKeys(services),
     changes: createChanges(services),
     versions: createVersions(services),
     trash: createTrash(services),

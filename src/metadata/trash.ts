@@ -1,34 +1,91 @@
-import { Problem } from '../problems.ts'
+import { codeAmong, fileTaken } from '../problems.ts'
+import type { StoreContext } from './file-contents.ts'
+import { targetsOfNew } from './lock-guard.ts'
 import type { FileRecord, Quota } from './records.ts'
 import { formerContent, retentionQueries } from './retention-queries.ts'
 import {
-  type ContentPage, MAX_DELETIONS, type RemovedTrash, type RestoredDeletion, type TrashRecord
+  type ContentPage, type DeletionRecord, MAX_DELETIONS, MAX_RETAINED, type RemovedTrash, type RestoredDeletion,
+  type RetainedRow, type TrashRecord
 } from './retention-records.ts'
 import { existing, pipeline, query, type Rule } from './rule.ts'
+import type { RowOf } from './schema.ts'
 import type { Services } from './services.ts'
 
-/** Why a file of a recursive deletion stays in the trash. */
+/** Why a file or folder of a deletion stays in the trash. */
 const REFUSALS = ['name_taken', 'quota_exceeded', 'file_locked'] as const
 
 /** The trash: a part of the contract of {@link Metadata}, see {@link VersionRepository}. */
 export type TrashRepository = ReturnType<typeof createTrash>
 
 export function createTrash ({
-  engine, owners, tree, contents, retention, retentionPolicy, read, write, ownerWrite
+  engine, owners, tree, contents, deletions, retention, retentionPolicy, guard, read, write, ownerWrite
 }: Services) {
   const queries = retentionQueries(engine, retentionPolicy)
 
   const get = (ownerId: number, id: string) => query(queries.entryById(ownerId, id), existing)
+  const trashRecord = (row: RetainedRow & { readonly versions: number }): TrashRecord => ({
+    ...formerContent(row, retentionPolicy),
+    name: String(row.name),
+    deletedWith: row.deletedWith,
+    versions: row.versions
+  })
+
+  const deletionRecord = ({ deletedAt: keptAt, ...row }: RowOf<'deletions'>): DeletionRecord => ({
+    ...row, deletedWith: row.id, keptAt, expiresAt: keptAt + retentionPolicy.milliseconds, file: undefined
+  })
+
+  const deletionOf = (row: RetainedRow & { readonly versions: number }): DeletionRecord => {
+    const file = trashRecord(row)
+    return { ...file, kind: 'file', files: 1, folders: 0, file }
+  }
+
+  /** Makes a folder of an entry, unless it is there. Returns how many folders were made. */
+  function * restoreFolder (entry: RetainedRow, context: StoreContext): Rule<number> {
+    const path = nameOf(entry)
+    const { owner, current, place, time } = context
+    const isMissing = !place.known.has(path)
+    if (isMissing) {
+      if (current !== undefined) throw fileTaken(path)
+      yield * guard.admit(context, {}, targetsOfNew(path, place))
+      const parentId = yield * contents.makeParents({ bytes: 0, files: 1 }, context)
+      place.known.set(path, yield * tree.add(owner.id, { parentId, path, time }))
+    }
+    yield * pipeline(retention.take(entry), owners.charge(owner.id, { keptContents: -1 }))
+    return isMissing ? place.missing.length + 1 : 0
+  }
 
   return {
+    /** How many contents an account can keep before the oldest go; none go where nothing is kept. */
+    countFree: read(function * (ownerId: number): Rule<number> {
+      const { milliseconds, contents: maxContents = MAX_RETAINED } = retentionPolicy
+      return milliseconds === 0 ? Infinity : maxContents - (yield * owners.read(ownerId)).keptContents
+    }),
+
     /** Newest deleted first. */
     list: read((ownerId: number, page: ContentPage) =>
-      query(queries.trashOf(ownerId, page), rows => rows.map((row): TrashRecord => ({
-        ...formerContent(row, retentionPolicy),
-        name: String(row.name),
-        deletedWith: row.deletedWith,
-        versions: Number(row.versions)
-      })))),
+      query(queries.entries(ownerId, page, queries.isFile), rows => rows.map(trashRecord))),
+
+    /** Deletions, newest first: those of folders and of many files, and files that were deleted alone. */
+    listDeletions: read(function * (ownerId: number, page: ContentPage): Rule<DeletionRecord[]> {
+      const [of, alone] = yield * pipeline(
+        query(queries.deletionsOf(ownerId, page)), query(queries.entries(ownerId, page, queries.isAlone))
+      )
+      const all = [...of.map(deletionRecord), ...alone.map(deletionOf)]
+      const byTime = (one: DeletionRecord, other: DeletionRecord) =>
+        other.keptAt - one.keptAt || (one.id < other.id ? 1 : -1)
+      return all.sort(byTime).slice(0, page.limit)
+    }),
+
+    /** What one deletion has in the trash, newest first. @throws not_found. */
+    listDeletion: read(function * (ownerId: number, id: string, page: ContentPage) {
+      const [deletion, entries] = yield * pipeline(
+        query(queries.deletionById(ownerId, id), existing), query(queries.entries(ownerId, page, queries.isOf(id)))
+      )
+      return {
+        deletion: deletionRecord(deletion),
+        entries: entries.map(row => row.folder === null ? trashRecord(row) : { ...row, folder: row.folder })
+      }
+    }),
 
     /**
      * Restores a deleted file with its versions, under its name or `name`; missing parents are made.
@@ -39,11 +96,13 @@ export function createTrash ({
     ) {
       const [, entry] = yield * pipeline(owners.lock(ownerId), get(ownerId, id))
       const restored = name ?? String(entry.name)
-      return yield * contents.restoreFile(entry, restored, yield * contents.contextOf(ownerId, restored, quota))
+      const file = yield * contents.restoreFile(entry, restored, yield * contents.contextOf(ownerId, restored, quota))
+      yield * deletions.subtract([entry])
+      return file
     }),
 
     /**
-     * Restores up to `limit` of the files that one recursive deletion took, the first deleted first. What can't be
+     * Restores up to `limit` of the files and folders that one deletion took, the first deleted first. What can't be
      * restored stays in the trash, and is in `kept` with the reason.
      */
     restoreDeletion: write(function * (
@@ -51,7 +110,7 @@ export function createTrash ({
     ): Rule<RestoredDeletion> {
       yield * owners.lock(ownerId)
       const entries = yield * query(queries.entriesOf(ownerId, deletedWith, page))
-      const names = entries.map(({ name }) => String(name))
+      const names = entries.map(nameOf)
       // Found for all at once: PostgreSQL would need two more round trips for each.
       const [locked, reserved, known, ...found] = yield * pipeline(
         owners.lock(ownerId),
@@ -61,27 +120,32 @@ export function createTrash ({
       )
       const files = new Map<string, FileRecord | undefined>(names.map((name, index) => [name, found[index]]))
       const kept: RestoredDeletion['kept'][number][] = []
+      const restored: RetainedRow[] = []
       let owner = locked
       for (const entry of entries) {
-        const name = String(entry.name)
+        const name = nameOf(entry)
+        const isFile = entry.folder === null
         try {
           const place = yield * tree.place(ownerId, name, known)
           const context = { owner, current: files.get(name), place, time: reserved.time, reserved, quota }
-          files.set(name, yield * contents.restoreFile(entry, name, context))
+          const newFolders = isFile ? place.missing.length : yield * restoreFolder(entry, context)
+          if (isFile) files.set(name, yield * contents.restoreFile(entry, name, context))
           owner = {
             ...owner,
             usedBytes: owner.usedBytes + entry.size,
-            usedFiles: owner.usedFiles + 1,
-            usedFolders: owner.usedFolders + place.missing.length
+            usedFiles: owner.usedFiles + Number(isFile),
+            usedFolders: owner.usedFolders + newFolders
           }
+          restored.push(entry)
         } catch (error) {
           // They are found before anything is changed.
-          if (!(error instanceof Problem) || !isOneOf(REFUSALS, error.code)) throw error
-          kept.push({ name, code: error.code })
+          kept.push({ name, code: codeAmong(REFUSALS, error) })
         }
       }
+      yield * deletions.subtract(restored)
       const last = entries.at(-1)
-      return { restored: entries.length - kept.length, kept, last: last && { key: last.keptAt, id: last.id } }
+      const count = restored.filter(({ folder }) => folder === null).length
+      return { restored: count, kept, last: last && { key: last.keptAt, id: last.id } }
     }),
 
     /** Deletes an entry of the trash with its versions; the blobs become discarded. @throws not_found. */
@@ -91,16 +155,23 @@ export function createTrash ({
     }),
 
     /**
-     * Deletes up to `limit` entries of the owner's trash with their versions, the oldest first; fewer, but at least
-     * one, if these are more than `RetentionPolicy.deletions` contents. If none was deleted, the trash is empty.
+     * Deletes up to `limit` entries of the owner's trash with their versions, or of one deletion, the oldest first;
+     * fewer, but at least one, if these are more than `RetentionPolicy.deletions` contents.
      */
-    empty: ownerWrite(function * ({ owner, time }, limit: number): Rule<RemovedTrash> {
-      const { deletions = MAX_DELETIONS } = retentionPolicy
-      const entries = firstWithin(yield * query(queries.oldestEntries(owner.id, limit)), deletions)
+    empty: ownerWrite(function * ({ owner, time }, limit: number, deletedWith?: string): Rule<RemovedTrash> {
+      const { deletions: maxContents = MAX_DELETIONS } = retentionPolicy
+      const files = deletedWith === undefined ? yield * query(queries.oldestFiles(owner.id, limit)) : []
+      const found = files.length > 0 ? files : yield * query(queries.oldestOfDeletions(owner.id, limit, deletedWith))
+      const entries = firstWithin(found, maxContents)
       const bytes = yield * retention.remove(entries.map(({ id }) => id), time)
-      return { files: entries.length, bytes }
+      return { entries: entries.length, files: entries.filter(({ folder }) => folder === null).length, bytes }
     })
   }
+}
+
+/** The path of a deleted file or folder. */
+function nameOf ({ name, folder }: RetainedRow): string {
+  return folder ?? String(name)
 }
 
 /** The first deleted files that together have at most `maxContents` contents; at least one. */
@@ -110,8 +181,4 @@ function firstWithin<T extends { readonly contents: number }> (files: readonly T
     sum += contents
     return index === 0 || sum <= maxContents
   })
-}
-
-function isOneOf<T extends string> (texts: readonly T[], text: string): text is T {
-  return texts.includes(text as T)
 }

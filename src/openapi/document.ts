@@ -1,9 +1,10 @@
 import type { SwaggerOptions } from '@fastify/swagger'
 import { Type } from '@sinclair/typebox'
 import { readVersion } from '../config.ts'
+import { createTextSender } from '../http/compression.ts'
 import type { Routes } from '../http/services.ts'
 import { tags } from './operation.ts'
-import { problemExamples } from './responses.ts'
+import { contentCoding, problemExamples } from './responses.ts'
 import { Text } from '../http/wire-values.ts'
 import { transformDocument } from './transform.ts'
 
@@ -38,6 +39,8 @@ token=$(curl -s -f -u test_user:pwd -H "Content-Type: application/json" -d '{"na
 curl -f -u "test_user:$token" -X PROPFIND -H "Depth: 1" ${DEFAULT_ORIGIN}/dav/
 curl -f -u "test_user:$token" -X COPY -H "Destination: ${DEFAULT_ORIGIN}/dav/second%20report.pdf" ${DEFAULT_ORIGIN}/dav/report.pdf
 \`\`\`
+
+Lists of files, folders, versions, the trash and changes, and this document, are compressed for clients that accept it (\`Accept-Encoding\`).
 
 Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`. Each operation lists the codes it can return. Any request can also return one of these:`
 
@@ -146,6 +149,7 @@ function withOrigin (text: string, origin: string): string {
 
 /** The OpenAPI document. */
 export const documentRoutes: Routes = async (app, { links }) => {
+  const sendText = createTextSender()
   let json: string | undefined
 
   app.get('/openapi.json', {
@@ -155,12 +159,16 @@ export const documentRoutes: Routes = async (app, { links }) => {
       description: 'For client generators. `servers` and the examples contain the address of this server.',
       curl: 'curl -f -o openapi.json http://127.0.0.1:5000/openapi.json',
       response: {
-        200: { description: 'The OpenAPI 3.1 document.', content: { 'application/json': { schema: OpenapiDocument } } }
+        200: {
+          description: 'The OpenAPI 3.1 document.',
+          content: { 'application/json': { schema: OpenapiDocument } },
+          headers: contentCoding
+        }
       }
     }
   }, async (request, reply) => {
     json ??= JSON.stringify(app.swagger())
-    return reply.type('application/json').send(withOrigin(json, links.to(request.raw, '')))
+    return sendText(request, reply.type('application/json'), withOrigin(json, links.to(request.raw, '')))
   })
 
   app.get('/openapi.yaml', {
@@ -172,12 +180,13 @@ export const documentRoutes: Routes = async (app, { links }) => {
       response: {
         200: {
           description: 'The OpenAPI 3.1 document.',
-          content: { 'application/yaml': { schema: YamlDocument } }
+          content: { 'application/yaml': { schema: YamlDocument } },
+          headers: contentCoding
         }
       }
     }
   }, async (request, reply) => {
-    reply.type('application/yaml')
-    return withOrigin(app.swagger({ yaml: true }), links.to(request.raw, ''))
+    const text = withOrigin(app.swagger({ yaml: true }), links.to(request.raw, ''))
+    return sendText(request, reply.type('application/yaml'), text)
   })
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import { isEssential } from '../http/protection.ts'
 import { SAFE_METHODS } from '../http/wire-values.ts'
 import type { FailureCode } from '../problems.ts'
-import { addFailures, addHeaders, sharedHeaders } from './responses.ts'
+import { addFailures, addHeaders, contentCoding, sharedHeaders } from './responses.ts'
 
 declare module 'fastify' {
   interface FastifySchema {
@@ -35,18 +35,19 @@ export const tags = {
     description: 'Upload, list, download, rename, move and delete files.',
     paths: [
       '/', '/api/files', '/uploads/{name}', '/api/files/{name}', '/api/files/{name}/copy', '/api/files/{name}/lock',
-      '/api/changes', '/api/zip'
+      '/api/changes', '/api/zip', '/api/moves', '/api/copies'
     ]
   },
   Folders: {
     description: 'List, create, move and delete folders.',
-    paths: ['/api/folders', '/api/folders/{name}', '/api/folders/{name}/lock']
+    paths: ['/api/folders', '/api/folders/{name}', '/api/folders/{name}/usage', '/api/folders/{name}/lock']
   },
   'Versions and trash': {
     description: 'Former contents of files, and deleted files: list, restore, delete for good.',
     paths: [
       '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}',
-      '/api/trash', '/api/trash/restore', '/api/trash/{id}/restore', '/api/trash/{id}'
+      '/api/trash', '/api/trash/deletions', '/api/trash/restore', '/api/trash/deletions/{id}',
+      '/api/trash/{id}/restore', '/api/trash/{id}'
     ]
   },
   Uploads: {
@@ -105,7 +106,8 @@ export function describeOperations (app: FastifyInstance): void {
     const { schema, url } = route
     if (schema === undefined || 'hide' in schema) return
     addFailures(route, failuresOf(route))
-    addHeaders(route, () => sharedHeaders)
+    const { isCompressed = false } = route.config ?? {}
+    addHeaders(route, status => ({ ...isCompressed && status === 200 && contentCoding, ...sharedHeaders }))
     const path = url.replaceAll(/:(\w+)/g, '{$1}')
     Object.assign(schema, {
       tags: schema.tags ?? Object.keys(tags).filter(tag => tags[tag as keyof typeof tags].paths.includes(path)),
@@ -117,7 +119,7 @@ export function describeOperations (app: FastifyInstance): void {
 }
 
 function failuresOf (route: RouteOptions): FailureCode[] {
-  const { schema, method, url } = route
+  const { schema, method, url, config } = route
   return [
     'malformed_request', 'validation_failed', 'stopping', 'too_many_requests',
     // Only path parameters are percent-decoded.
@@ -126,7 +128,7 @@ function failuresOf (route: RouteOptions): FailureCode[] {
       ? []
       : ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const),
     ...(isEssential(route) ? [] : ['overloaded'] as const),
-    ...(SAFE_METHODS.has(String(method)) ? [] : ['cross_site_request'] as const),
+    ...(SAFE_METHODS.has(String(method)) && config?.isCompressed !== true ? [] : ['cross_site_request'] as const),
     ...(usesStore(route) ? ['unavailable'] as const : [])
   ]
 }

@@ -40,6 +40,13 @@ export const sharedHeaders: Record<string, Header> = {
   'RateLimit-Reset': number(0, 60, 'Seconds until the limit resets.')
 }
 
+/** The header of responses that are compressed for clients that accept it. */
+export const contentCoding: Record<string, Header> = {
+  'Content-Encoding': {
+    type: 'string', enum: ['br', 'gzip'], description: 'Present if the response is compressed (`Accept-Encoding`).'
+  }
+}
+
 const retryAfter = number(1, 86_400, 'Seconds to wait before retrying.')
 
 /** Further headers of error responses, by status. */

@@ -1,5 +1,4 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
-import { AccountView } from './account/account-view.tsx'
 import { ActionButton } from './action-button.tsx'
 import { claim, wordsOf } from './claim.ts'
 import { ClaimView } from './claim-view.tsx'
@@ -7,12 +6,11 @@ import { Dialog } from './dialog.tsx'
 import { DemandDialog } from './factors/demand-dialog.tsx'
 import { FailedEntries } from './files/failed-entries.tsx'
 import { FilesView } from './files/files-view.tsx'
-import { TrashView } from './files/trash-view.tsx'
 import { focusHeading, focusMain } from './focus.ts'
 import { Icon, Logo } from './icon.tsx'
 import { IconButton } from './icon-button.tsx'
+import { AccountView, LinksView, TrashView } from './later.tsx'
 import { Notices } from './notices.tsx'
-import { LinksView } from './links/links-view.tsx'
 import { lastOf } from './paths.ts'
 import { ProblemText } from './problem.tsx'
 import { restoreSession, signIn, signOut } from './session.ts'
@@ -23,7 +21,7 @@ import { texts } from './texts.ts'
 import { SharedQuestion } from './uploads/shared-question.tsx'
 import { UploadPanel } from './uploads/upload-panel.tsx'
 import { useAction } from './use-action.ts'
-import { openFolder, view, views, type View } from './view.ts'
+import { openDeletion, openFolder, view, views, type View } from './view.ts'
 import { visibleName } from './visible-name.ts'
 
 type Screen = View | 'claim' | 'loading' | 'none' | 'unreachable'
@@ -54,7 +52,7 @@ function Content () {
       <main id='main' tabIndex={-1}>
         {view.value === 'files' && <FilesView key={openFolder.value} />}
         {view.value === 'links' && <LinksView />}
-        {view.value === 'trash' && <TrashView />}
+        {view.value === 'trash' && <TrashView key={openDeletion.value} />}
         {view.value === 'account' && <AccountView />}
       </main>
       <UploadPanel />
@@ -84,7 +82,7 @@ function useScreen (screen: Screen): void {
     if (screen === 'loading') return
     if (isLaterOne.current) focusHeading('h2')
     isLaterOne.current = true
-  }, [screen, openFolder.value])
+  }, [screen, openFolder.value, openDeletion.value])
 }
 
 function titleOf (screen: Screen, folder: string): string | undefined {

@@ -19,6 +19,10 @@ export function addDialog (close: () => void): () => void {
   }
 }
 
+export function hasDialogs (): boolean {
+  return closers.length > 0 || depth() > 0
+}
+
 /** Closes dialogs at Back. After a reload, goes back from the entries of dialogs that were open. */
 export function watchDialogs (): void {
   addEventListener('popstate', () => {

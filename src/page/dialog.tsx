@@ -12,6 +12,8 @@ interface DialogProps {
   onKeyDown?: (event: KeyboardEvent) => void
   /** Whether a click outside closes it. */
   closesOutside?: boolean
+  /** Buttons in its head, beside that which closes it. */
+  controls?: ComponentChildren
   class?: string
   children: ComponentChildren
 }
@@ -22,7 +24,7 @@ interface DialogProps {
  * nothing in dialogs with inputs, so that no input is lost.
  */
 export function Dialog (
-  { title, onClose, onKeyDown, closesOutside = false, class: className = '', children }: DialogProps
+  { title, onClose, onKeyDown, closesOutside = false, controls, class: className = '', children }: DialogProps
 ) {
   const close = useRef(onClose)
   close.current = onClose
@@ -55,7 +57,15 @@ export function Dialog (
     >
       <header>
         <h2 id={titleId} dir='auto'>{title}</h2>
-        {onClose !== undefined && <IconButton icon='close' label={frameTexts.close} onClick={onClose} />}
+        <div class='controls'>
+          {controls}
+          {onClose !== undefined && (
+            <IconButton
+              icon='close' label={frameTexts.close} data-autofocus={controls !== undefined || undefined}
+              onClick={onClose}
+            />
+          )}
+        </div>
       </header>
       {children}
     </dialog>

@@ -4,11 +4,8 @@ import { piecesOf, visibleName } from './visible-name.ts'
 
 interface NameProps { name: string, class?: string | undefined }
 
-/** The end of a name that tells files apart: an extension. */
-const EXTENSION = /\.\w{1,10}$/
-
-/** An extension with the number before it: `-0012.jpg` or ` (2).txt`. */
-const LONG_ENDING = /(?:[ _-]?\(?\d{1,6}\)?)?(?:\.\w{1,10})?$/
+/** What tells files apart at the end of their names: a number, and an extension. `-0012.jpg` or ` (2).txt`. */
+const ENDING = /((?:[ _-]?\(?\p{Nd}{1,6}\)?)?)((?:\.\w{1,10})?)$/u
 
 /** The name of a file, in its own text direction, with marks for invisible characters. */
 export function FileName ({ name, class: className }: NameProps) {
@@ -33,13 +30,12 @@ function Marked ({ name }: { name: string }) {
  * control around it needs an `aria-label`.
  */
 export function CutName ({ name }: NameProps) {
-  // In other scripts, a cut could separate letters that join, or move a number.
-  const pattern = /^[\p{ASCII}\p{Script=Latin}]*$/u.test(name) ? LONG_ENDING : EXTENSION
-  const [ending = ''] = pattern.exec(name) ?? []
+  // Apart, because from right to left the number would else change its side.
+  const [ending = '', ...parts] = ENDING.exec(name) ?? []
   return (
     <bdi class='cut-name' title={visibleName(name)}>
       <span class='stem'><Marked name={name.slice(0, name.length - ending.length)} /></span>
-      <span class='ending'>{ending}</span>
+      {parts.map((part, index) => part !== '' && <span key={index} class='ending'>{part}</span>)}
     </bdi>
   )
 }

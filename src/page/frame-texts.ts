@@ -7,6 +7,11 @@ export const frameTexts = {
   tryAgain: 'Try again',
   loading: 'Loading…',
   networkProblem: 'The server cannot be reached. Check your connection, then try again.',
+  missingParts: {
+    unreachable: 'This part of the page could not be loaded. Check your connection, then try again.',
+    outdated: 'The server has another version of this page.'
+  },
+  loadAgain: 'Load the page again',
   unexpectedProblem: (status: number) => `The server answered with status ${status}.`,
   retryAfter: (wait: string) => `Try again in ${wait}.`,
   sizeLimit: (size: string) => `A file may have at most ${size}.`,

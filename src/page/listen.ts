@@ -1,3 +1,6 @@
+/** What uses the keys itself. */
+const KEY_USERS = 'input:not([type=checkbox]), textarea, select, [contenteditable], [role="menu"]'
+
 type Listeners = { readonly [Name in keyof WindowEventMap]?: (event: WindowEventMap[Name]) => void }
 
 /** Adds listeners of events. Returns a function that removes them. */
@@ -9,4 +12,10 @@ export function listen (
     target.addEventListener(name, listener as EventListener, { ...options, signal: ended.signal })
   }
   return () => ended.abort()
+}
+
+/** Whether keys belong to what has the focus: a field, a dialog or a menu. */
+export function isBusy (target: EventTarget | null): boolean {
+  const isField = target instanceof Element && target.closest(KEY_USERS) !== null
+  return isField || document.querySelector('dialog[open]') !== null
 }

@@ -2,12 +2,14 @@ import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { focusMain } from './focus.ts'
 import { IconButton } from './icon-button.tsx'
+import { isBusy, listen } from './listen.ts'
 import { texts } from './texts.ts'
 
 interface Notice {
   readonly text: string
-  /** Such as undo. */
   readonly action?: { readonly label: string, readonly run: () => void }
+  /** Offered as a button and by Ctrl+Z. */
+  readonly undo?: () => void
 }
 
 /** A notice without an action disappears after this time. */
@@ -15,21 +17,32 @@ const SHOWN_MILLISECONDS = 8000
 
 const notice = signal<Notice | undefined>(undefined)
 
+let waiting: Notice | undefined
+
 /** Shows and announces a notice until it is dismissed or the next one replaces it. */
 export function notify (next: Notice): void {
   notice.value = next
 }
 
+/** The same, but not in place of a notice that offers something: then it waits. */
+export function notifyWhenFree (next: Notice): void {
+  const { action, undo } = notice.peek() ?? {}
+  if (action === undefined && undo === undefined) notify(next)
+  else waiting = next
+}
+
 /** Removes the notice. Deletions and moves begin with this, so that the undo of an earlier one is not shown. */
 export function dismiss (): void {
-  notice.value = undefined
+  notice.value = waiting
+  waiting = undefined
 }
 
 /** The place of the notice. */
 export function Notices () {
-  const { text, action } = notice.value ?? {}
+  const { text, undo, action = undo && { label: texts.files.undo, run: undo } } = notice.value ?? {}
   const before = useRef<EventTarget | null>(null)
   useExpiry()
+  useEffect(() => listen({ keydown: press }), [])
   const leave = (event: Event) => {
     if (event.currentTarget === document.activeElement) returnFocus(before.current)
     dismiss()
@@ -51,6 +64,17 @@ export function Notices () {
   )
 }
 
+/** Ctrl+Z undoes the last act, as long as its notice is shown. In fields and dialogs it belongs to them. */
+function press (event: KeyboardEvent): void {
+  const { key, ctrlKey, metaKey, altKey, shiftKey, target, repeat, defaultPrevented } = event
+  const isUndo = (ctrlKey || metaKey) && !altKey && !shiftKey && key.toLowerCase() === 'z'
+  const undo = notice.peek()?.undo
+  if (!isUndo || undo === undefined || repeat || defaultPrevented || isBusy(target)) return
+  event.preventDefault()
+  dismiss()
+  undo()
+}
+
 /** A notice that is being read or used stays. */
 function dismissUnused (): void {
   if (document.querySelector('.notice:is(:hover, :focus-within)') === null) dismiss()
@@ -58,7 +82,7 @@ function dismissUnused (): void {
 
 function useExpiry (): void {
   useEffect(() => {
-    if (notice.value === undefined || notice.value.action !== undefined) return
+    if (notice.value === undefined || (notice.value.action ?? notice.value.undo) !== undefined) return
     const timer = setTimeout(dismissUnused, SHOWN_MILLISECONDS)
     return () => clearTimeout(timer)
   }, [notice.value])

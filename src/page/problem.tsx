@@ -1,6 +1,6 @@
 import { MagicStoreError } from 'magicstore'
 import { useState } from 'preact/hooks'
-import { PageError } from './errors.ts'
+import { mayPass, PageError } from './errors.ts'
 import { Cancelled } from './factors/proof.ts'
 import { breakLocks, lockedBy } from './locks.ts'
 import { wordsOf, type ProblemWords } from './problem-words.ts'
@@ -51,12 +51,12 @@ export function BreakLock ({ error, onBroken }: { error: unknown, onBroken?: () 
   )
 }
 
-/** An error, with a button that tries again. */
+/** An error, with a button that tries again, if that can help. */
 export function Retry ({ error, action }: { error: unknown, action: () => void }) {
   return (
     <>
       <ProblemText error={error} />
-      <button type='button' onClick={action}>{texts.tryAgain}</button>
+      {mayPass(error) && <button type='button' onClick={action}>{texts.tryAgain}</button>}
     </>
   )
 }

@@ -1,10 +1,6 @@
 import { frameTexts } from './frame-texts.ts'
 import { visibleName } from './visible-name.ts'
 
-/** What a user signed in with. */
-const factorWords = { password: 'password', totp: 'one-time code', passkey: 'passkey', recovery_code: 'recovery code' }
-type Factor = keyof typeof factorWords
-
 /** Every text of the page of an account, in English. A translation is another object of this shape. */
 export const texts = {
   ...frameTexts,
@@ -39,29 +35,30 @@ export const texts = {
     columns: {
       name: 'Name',
       size: 'Size',
-      own: 'Date of the file',
-      added: 'Added',
+      changed: 'Changed',
       deleted: 'Deleted',
       expires: 'Kept until',
       actions: 'Actions'
     },
     orders: {
-      name: 'Name, A to Z',
-      '-name': 'Name, Z to A',
-      newest: 'Newest first',
-      oldest: 'Oldest first',
+      natural: 'Name, A to Z',
+      '-natural': 'Name, Z to A',
+      '-changed': 'Changed last first',
+      changed: 'Changed first first',
       largest: 'Largest first',
-      smallest: 'Smallest first'
+      smallest: 'Smallest first',
+      name: 'Folder after folder'
     },
     order: 'Order',
     search: 'Search names…',
     scope: 'Where to search',
-    scopes: { folder: 'This folder', everywhere: 'Everywhere' },
+    scopes: { folder: 'In this folder', everywhere: 'Everywhere' },
+    inFolder: (path: string) => `Show in ${path}`,
     found: (count: string, isAll: boolean) => `${isAll ? count : `More than ${count}`} found.`,
-    foundPart: (count: string) => `${count} found, and perhaps more: order by name to find all.`,
+    foundPart: (count: string) => `${count} found, and perhaps more: search folder after folder to find all.`,
     searchFailed: 'The search failed.',
-    nothingFound: 'No name in this folder contains',
-    nothingFoundAnywhere: 'No name of a file contains',
+    nothingFound: 'No name in this folder or below contains',
+    nothingFoundAnywhere: 'No name contains',
     nothingFoundYet: 'None of the first 100,000 names contains',
     searchAll: 'Search all names',
     showInFolder: 'Show in its folder',
@@ -89,6 +86,8 @@ export const texts = {
     copySubmit: 'Make the copy',
     copied: (name: string) => `Copied to ${visibleName(name)}`,
     renamed: (name: string) => `Renamed to ${visibleName(name)}`,
+    slash: 'A name can’t have a slash (/): it separates folders. To change the folder, choose “Move”.',
+    notUndone: (why: string) => `Not undone: ${why}`,
     deleted: (name: string) => `Moved to the trash: ${visibleName(name)}`,
     deletedForGood: (name: string) => `Deleted for good: ${visibleName(name)}`,
     removed: (name: string) => `Deleted: ${visibleName(name)}`,
@@ -112,6 +111,7 @@ export const texts = {
       replaced: 'Replaced',
       sha256: 'SHA-256'
     },
+    more: 'More',
     downloadFailed: (name: string) => `Download failed: ${visibleName(name)}`,
     notCopied: 'The browser does not allow copying.',
     versionsOf: (name: string) => `Versions of ${visibleName(name)}`,
@@ -143,7 +143,12 @@ export const texts = {
     trashEmptied: 'The trash is empty.',
     trashEmpty: 'The trash is empty',
     trashHint: 'Deleted files stay here for some time, and can be restored.',
-    restoreDeletion: 'Restore the others',
+    deletedFrom: (content: string, folder: string) =>
+      `${content} from ${folder === '' ? 'Files' : visibleName(folder)}`,
+    restoreAll: 'Restore all',
+    deleteThisForGood: 'Delete this for good?',
+    deleteContent: (content: string) => `This deletes ${content} with their older versions, and cannot be undone:`,
+    deletedFolders: 'Folders that are restored with it:',
     usage: {
       label: 'Storage',
       files: (count: string) => count === '1' ? '1 file' : `${count} files`,
@@ -162,7 +167,13 @@ export const texts = {
     items: (count: string) => count === '1' ? '1 item' : `${count} items`,
     end: 'End the selection',
     stop: 'Stop',
-    running: { remove: 'Deleting', move: 'Moving', restore: 'Restoring', deleteForGood: 'Deleting for good' },
+    running: {
+      remove: 'Deleting',
+      move: 'Moving',
+      copy: 'Copying',
+      restore: 'Restoring',
+      deleteForGood: 'Deleting for good'
+    },
     progress: (done: string, all: string) => `${done} of ${all}`,
     deleted: (items: string) => `Moved to the trash: ${items}`,
     removed: (items: string) => `Deleted: ${items}`,
@@ -170,6 +181,25 @@ export const texts = {
     restored: (items: string) => `Restored: ${items}`,
     moved: (items: string, folder: string) => `Moved to ${folder === '' ? 'Files' : visibleName(folder)}: ${items}`,
     movedBack: (items: string) => `Moved back: ${items}`,
+    copied: (items: string, folder: string) => `Copied to ${folder === '' ? 'Files' : visibleName(folder)}: ${items}`,
+    lostTitle: (count: string) => count === '1'
+      ? 'Delete an older version or deleted file for good?'
+      : `Delete ${count} older versions and deleted files for good?`,
+    lostHint: 'The trash has no room for all of this. If you delete it, what is the oldest in the trash goes:',
+    goOn: 'Delete all the same',
+    refusals: {
+      name_invalid: 'The path would be too long.',
+      folder_into_itself: 'A folder can’t be put into itself.',
+      not_found: 'It is not there any more.',
+      name_taken: 'The name is taken there.',
+      parent_missing: 'The folder is not there any more.',
+      folder_not_empty: 'Something was added to it meanwhile.',
+      precondition_failed: 'Another file or folder has this name by now.',
+      quota_exceeded: 'There is no room for it.',
+      extension_not_allowed: 'The server does not accept files with this ending.',
+      file_locked: 'Another program has locked it.',
+      file_damaged: 'Its stored bytes are damaged.'
+    },
     removeTitle: (items: string) => `Delete ${items}?`,
     removeHint: 'This deletes everything in these folders:',
     deleteForGoodTitle: (items: string) => `Delete ${items} for good?`,
@@ -178,6 +208,7 @@ export const texts = {
     failed: {
       remove: (items: string) => `Not deleted: ${items}`,
       move: (items: string) => `Not moved: ${items}`,
+      copy: (items: string) => `Not copied: ${items}`,
       restore: (items: string) => `Not restored: ${items}`,
       deleteForGood: (items: string) => `Not deleted: ${items}`
     }
@@ -195,8 +226,10 @@ export const texts = {
     missingHint: 'It may have been renamed, moved or deleted.',
     goUp: 'Go up to',
     move: 'Move',
-    moveTitle: (name: string) => `Move ${visibleName(name)}`,
-    moveHere: 'Move here',
+    acts: {
+      move: { title: (name: string) => `Move ${visibleName(name)}`, submit: 'Move here' },
+      copy: { title: (name: string) => `Copy ${visibleName(name)}`, submit: 'Copy here' }
+    },
     noneInside: 'No other folders in here.',
     moved: (name: string, folder: string) =>
       `Moved to ${folder === '' ? 'Files' : visibleName(folder)}: ${visibleName(name)}`,
@@ -206,6 +239,18 @@ export const texts = {
     deleted: (name: string) => `Moved to the trash with its contents: ${visibleName(name)}`,
     restored: (count: string) => count === '1' ? '1 file restored.' : `${count} files restored.`,
     kept: (count: string) => `${count} could not be restored and stayed in the trash.`
+  },
+  details: {
+    show: 'Details',
+    titleOf: (name: string) => `Details of ${visibleName(name)}`,
+    folder: 'Folder',
+    contents: 'Contents',
+    counting: 'Counting…',
+    countAgain: 'Count again',
+    versions: 'Older versions',
+    showVersions: 'Versions',
+    links: 'Links',
+    none: 'None'
   },
   uploads: {
     title: 'Uploads',
@@ -286,6 +331,8 @@ export const texts = {
       addedOne: (name: string) => `Uploading ${visibleName(name)}.`,
       stored: (count: string) => `${count} files uploaded.`,
       storedOne: (name: string) => `${visibleName(name)} uploaded.`,
+      cancelled: (count: string) => `${count} uploads cancelled.`,
+      cancelledOne: (name: string) => `Upload of ${visibleName(name)} cancelled.`,
       failed: (count: string) => `${count} uploads failed.`,
       failedOne: (name: string, why: string) => `Upload of ${visibleName(name)} failed: ${why}.`,
       conflict: (count: string) => `${count} files already exist. Choose in the list of uploads what to do.`,
@@ -298,100 +345,15 @@ export const texts = {
     }
   },
   shortcuts: {
-    title: 'Keyboard shortcuts',
-    use: 'Use the shortcuts / and ?',
-    useHint: 'Turn them off if you control this device by voice.',
-    groups: [
-      { name: 'Anywhere', keys: [['/', 'Search'], ['?', 'Show this list'], ['Escape', 'Close or cancel']] },
-      {
-        name: 'In the list of files',
-        keys: [
-          ['↑ ↓', 'Move up and down'],
-          ['PageUp PageDown', 'Move by a page'],
-          ['Home End', 'Move to the first or last'],
-          ['← →', 'Move between the controls of a row'],
-          ['A–Z', 'Move to a name that begins with what you type'],
-          ['Enter', 'Open'],
-          ['F2', 'Rename'],
-          ['Delete', 'Move to the trash']
-        ]
-      },
-      {
-        name: 'Selection',
-        keys: [
-          ['Space', 'Select or unselect'],
-          ['Shift+↑ Shift+↓', 'Select more or fewer'],
-          ['Ctrl+A', 'Select all'],
-          ['Escape', 'Select none']
-        ]
-      },
-      { name: 'In a preview', keys: [['← →', 'Previous or next file'], ['Escape', 'Close']] }
-    ]
+    title: 'Keyboard shortcuts'
   },
   factors: {
-    title: 'Second factor',
-    sectionHint: 'With a second factor, nobody can sign in with your password alone. ' +
-      'Personal access tokens still work.',
-    totp: 'One-time codes',
-    totpHint: 'From an authenticator app on your phone or computer.',
-    totpSince: (date: string) => `On since ${date}`,
-    setUpTotp: 'Set up one-time codes',
-    replaceTotp: 'Use another app',
-    removeTotp: 'Turn off',
-    removeTotpLabel: 'Turn off one-time codes',
-    removeTotpTitle: 'Turn off one-time codes?',
-    removeHint: 'If no other second factor is left, your password alone is enough, and your recovery codes end.',
-    totpOn: 'One-time codes are on.',
-    totpOff: 'One-time codes are off.',
-    passkeys: 'Passkeys',
-    passkeysHint: 'Sign in with your fingerprint, your face, a PIN or a security key.',
-    addPasskey: 'Add a passkey',
-    passkeyName: 'Name of the passkey',
-    passkeyNameExample: 'Such as: laptop',
-    passkeyAdded: (name: string) => `Passkey added: ${visibleName(name)}`,
-    passkeyRemoved: (name: string) => `Passkey removed: ${visibleName(name)}`,
-    removePasskey: 'Remove',
-    removePasskeyOf: (name: string) => `Remove the passkey ${visibleName(name)}`,
-    removePasskeyTitle: 'Remove this passkey?',
-    recoveryCodes: 'Recovery codes',
-    codesLeft: (count: string) => `${count} left, each for one sign-in without your app or passkey.`,
-    newCodes: 'Make new ones',
-    newCodesTitle: 'Make new recovery codes?',
-    newCodesHint: 'The old ones end.',
-    codesShownOnce: 'Keep these recovery codes in a safe place. ' +
-      'Each lets you in once, if you lose your app or passkey. They are shown only this once.',
-    printed: (host: string, username: string) => `MagicStore at ${host}, recovery codes of ${username}`,
-    print: 'Print',
-    continue: 'Continue',
-    label: { totp: 'Code from your authenticator app', recovery: 'Recovery code' },
-    hint: {
-      totp: 'Six digits. Each code works once: if you have just used it, wait for the next one.',
-      recovery: 'One of the codes that you kept when you set up your second factor. Each works once.'
-    },
-    toKind: { totp: 'Use a code from an app', recovery: 'Use a recovery code' },
-    usePasskey: 'Use a passkey',
-    codeOfOldApp: 'Confirm with the second factor that you have now.',
-    nextCodeOfOldApp: 'Confirm once more with the second factor that you have had, not with the new app.',
-    confirmPasskey: 'The passkey is made. Confirm once more to add it to your account.',
-    confirmSession: 'The password has changed. Confirm once more to stay signed in.',
     isSetUp: 'Your second factor is set up. Now sign in with it.',
-    scan: 'Scan this with an authenticator app, or enter the key there.',
-    qrCode: 'QR code of the key',
-    key: 'Key',
-    openApp: 'Open an app on this device',
-    turnOn: 'Turn on',
-    setUpTitle: 'Set up a second factor',
-    setUpHint: 'This server lets nobody in with a password alone. Choose what you want to use beside it.',
     noHost: 'Passkeys can’t be used: the address of this server has no name, or no HTTPS.',
     otherHost: (host: string) => `Passkeys can’t be used at this address, only at ${host}.`,
     noPasskeys: 'This browser has no passkeys.',
     passkeyKnown: 'This device already has a passkey of your account.',
     passkeyUnused: 'The browser did not use a passkey.'
-  },
-  unsaved: {
-    title: 'Discard the changes?',
-    hint: 'They are not saved.',
-    discard: 'Discard'
   },
   claim: {
     invitation: {
@@ -411,182 +373,15 @@ export const texts = {
   links: {
     of: 'Link…',
     request: 'Request files…',
-    titleOf: (name: string) => `Link to ${visibleName(name)}`,
-    requestTitleOf: (name: string) => `Request files for ${visibleName(name)}`,
-    hint: 'Anyone who has the link can download, without an account.',
-    requestHint: 'Anyone who has the link can send files to this folder, and see nothing of it.',
-    address: 'Link',
-    create: 'Create link',
-    another: 'Another link',
-    share: 'Share…',
-    qrCode: 'QR code',
-    qrCodeOf: (name: string) => `QR code of the link to ${visibleName(name)}`,
-    addressUnknown: 'The server no longer knows the address of this link. People who have it can still use it.',
-    longest: 'As late as possible',
     has: 'has a link',
-    listTitle: 'Your links',
-    listHint: 'Files and folders that you share. ' +
-      'Each link works without an account, until it expires or you revoke it.',
-    none: 'You have no links',
-    noneHint: 'Choose “Link…” in the menu of a file or folder to share it.',
-    kinds: { download: 'Download', upload: 'Request for files' },
-    withPassword: 'With a password',
-    expired: 'Expired',
-    full: 'Accepts no more',
-    created: (date: string) => `Created ${date}`,
-    expires: (time: string) => `Expires ${time}`,
-    neverExpires: 'Never expires',
-    used: (count: string, time: string) => `Used ${count === '1' ? 'once' : `${count} times`}, last ${time}`,
-    neverUsed: 'Never used',
-    received: (files: string, maxFiles: string, bytes: string, maxBytes: string) =>
-      `${files} of ${maxFiles} files, ${bytes} of ${maxBytes}`,
-    change: 'Change',
-    changeOf: (name: string) => `Change the link to ${visibleName(name)}`,
-    changed: 'The link is changed.',
-    save: 'Save',
-    newSecret: 'New address',
-    newSecretOf: (name: string) => `Make a new address for the link to ${visibleName(name)}`,
-    newSecretTitle: 'Make a new address?',
-    newSecretHint: 'The old address of this link ends at once. Its settings stay:',
-    revoke: 'Revoke',
-    revokeOf: (name: string) => `Revoke the link to ${visibleName(name)}`,
-    revokeTitle: 'Revoke this link?',
-    revokeHint: 'Nobody can use it from now on. This cannot be undone:',
-    revoked: 'The link is revoked.',
-    revokeAll: 'Revoke all',
-    revokeAllTitle: 'Revoke all links?',
-    revokeAllHint: 'Nobody can use any of your links from now on. This cannot be undone.',
+    arrived: (count: string, name: string) => count === '1'
+      ? `Arrived by a link: ${visibleName(name)}`
+      : `${count} files arrived by links, the last one is ${visibleName(name)}`,
     allRevoked: 'All links are revoked.',
     stayAfterPassword: 'Your links stay valid.',
-    revokeAllLinks: 'Revoke all links',
-    expiry: 'It expires',
-    lifetimes: {
-      keep: 'As now',
-      '1 day': 'In a day',
-      '7 days': 'In a week',
-      '30 days': 'In 30 days',
-      year: 'In a year',
-      date: 'On a date',
-      never: 'Never'
-    },
-    lastDay: 'Last day of the link',
-    keep: (current: string) => `As now: ${current}`,
-    password: 'Password',
-    passwordHint: 'Optional. Tell it by another way than the link.',
-    passwordKept: 'It has a password. Leave this empty to keep it.',
-    removePassword: 'Remove the password',
-    maxFiles: 'Most files in all',
-    maxMegabytes: 'Most MB in all',
-    showsOwner: 'Show my username to those who have the link'
+    revokeAllLinks: 'Revoke all links'
   },
   account: {
-    profile: 'Profile',
-    username: 'Username',
-    since: 'Member since',
-    files: 'Files and folders',
-    storage: 'Storage used',
-    kept: 'Versions and trash',
-    uploading: 'Unfinished uploads',
-    of: (used: string, quota: string | undefined) => quota === undefined ? used : `${used} of ${quota}`,
-    password: 'Password',
-    passwordHint: 'A new password ends all other sessions and all personal access tokens. You stay signed in here.',
-    currentPassword: 'Current password',
-    newPassword: 'New password',
-    changePassword: 'Change the password',
-    passwordChanged: 'The password has changed. All other sessions and all tokens have ended.',
-    tokens: 'Personal access tokens',
-    tokensHint: 'For scripts and programs, so that they do not need your password.',
-    noTokens: 'You have no personal access tokens.',
-    newToken: 'New token',
-    tokenName: 'Name',
-    tokenNameExample: 'Such as: backup script',
-    scopesOfToken: 'What the token may do',
-    scopes: {
-      'files:read': { name: 'Read files', hint: 'List and download files, versions and the trash.' },
-      'files:write': { name: 'Change files', hint: 'Upload, replace, rename, delete and restore files.' },
-      account: { name: 'Revoke tokens', hint: 'End any session or token of your account.' },
-      links: { name: 'Give files away', hint: 'Create, change and revoke links.' }
-    },
-    expiry: 'It expires',
-    lifetimes: {
-      '30 days': 'In 30 days', '90 days': 'In 90 days', year: 'In a year', date: 'On a date', never: 'Never'
-    },
-    lastDay: 'Last day of the token',
-    neverHint: 'Anyone who has the token can use it until you revoke it.',
-    createToken: 'Create the token',
-    tokenCreated: 'Token created',
-    shownOnce: 'Copy the token now. It is shown only this once.',
-    secret: 'Token',
-    done: 'Done',
-    created: (date: string) => `Created ${date}`,
-    expires: (time: string) => `Expires ${time}`,
-    neverExpires: 'Never expires',
-    used: (time: string) => `Last used ${time}`,
-    neverUsed: 'Never used',
-    revoke: 'Revoke',
-    revokeOf: (name: string) => `Revoke ${name}`,
-    revokeTitle: 'Revoke this token?',
-    revokeHint: 'Programs that use it are refused from now on. This cannot be undone.',
-    sessions: 'Signed-in sessions',
-    sessionsHint: 'Browsers in which you are signed in. A session ends after 30 days.',
-    device: (browser: string | null, system: string | null) => browser === null
-      ? system ?? 'Unknown browser'
-      : system === null ? browser : `${browser} on ${system}`,
-    signedIn: (time: string, factors: readonly Factor[]) => factors.length === 0
-      ? `Signed in ${time}`
-      : `Signed in ${time} with ${factors.map(factor => factorWords[factor]).join(' and ')}`,
-    thisSession: 'This session',
-    end: 'End',
-    endOf: (device: string, time: string) => `End the session of ${time}, ${device}`,
-    everywhere: 'Sign out everywhere',
-    everywhereTitle: 'Sign out everywhere?',
-    everywhereHint: 'This ends all sessions, this one too, and all personal access tokens.',
-    signedOutEverywhere: 'You are signed out everywhere.',
-    events: 'Recent events',
-    eventsHint: 'If you do not recognise an event, change your password.',
-    showMore: 'Show more',
-    kinds: {
-      registered: 'Account created',
-      sign_in: 'Signed in',
-      sign_in_failed: 'Failed sign-in',
-      sign_in_new_network: 'Signed in from a new network',
-      session_created: 'Signed in on this page',
-      token_issued: 'Access token created',
-      token_revoked: 'Session or token ended',
-      tokens_revoked: 'All sessions and tokens ended',
-      personal_token_created: 'Personal access token created',
-      password_changed: 'Password changed',
-      factor_added: 'Second factor added',
-      factor_removed: 'Second factor removed',
-      recovery_codes_replaced: 'Recovery codes made anew',
-      recovery_code_used: 'Recovery code used',
-      passkey_refused: 'Passkey refused',
-      second_factor_missing: 'Right password without a code, from a new network',
-      second_factor_wrong: 'Right password, wrong code',
-      invitation_used: 'Account created by an invitation',
-      reset_created: 'Link for a new password created',
-      password_reset: 'Password changed by a link',
-      link_created: 'Link created',
-      link_changed: 'Link changed',
-      link_revoked: 'Link revoked',
-      links_revoked: 'All links revoked',
-      link_password_wrong: 'Wrong password of a link',
-      disabled: 'Account disabled',
-      enabled: 'Account enabled'
-    } as { [kind: string]: string | undefined },
-    networks: {
-      operator: 'by the operator of the server',
-      unknown: 'from an unknown network'
-    } as { [network: string]: string | undefined },
-    from: (network: string) => `from ${network}`,
-    remove: 'Delete the account',
-    removeHint: 'This deletes your account, all your files with their versions, the trash, ' +
-      'and all sessions and tokens.',
-    removeButton: 'Delete the account',
-    removeTitle: 'Delete the account?',
-    removeWarning: 'All your files are deleted at once. This cannot be undone.',
-    typeUsername: 'Type your username to confirm:',
-    notUsername: 'This is not your username.',
-    removed: 'Your account and all your files are deleted.'
+    passwordChanged: 'The password has changed. All other sessions and all tokens have ended.'
   }
 } as const

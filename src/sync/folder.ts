@@ -28,6 +28,7 @@ const FREE_SHARE = 0.05
 const ASCII = /^[ -~]*$/
 
 const NEEDED = 'the folder is new: add the address of the server'
+const MAKES_IT = 'a run without --dry-run makes it'
 
 export interface FolderOptions {
   /** An absolute path. */
@@ -39,6 +40,10 @@ export interface FolderOptions {
   /** A token that is set for this run. */
   readonly token: string | undefined
   readonly askToken: () => Promise<string>
+  /** Called with the number of bytes of files that were sent or received. */
+  readonly onBytes: (count: number) => void
+  /** Whether neither folder is made. */
+  readonly isDryRun: boolean
 }
 
 export interface SyncFolder {
@@ -70,6 +75,7 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
   if (!existsSync(known) && !existsSync(mark) && options.address === undefined) {
     throw new AddressWrong(NEEDED)
   }
+  if (options.isDryRun && !existsSync(folder)) throw new Stopped(`there is no folder ${folder}: ${MAKES_IT}`)
   mkdirSync(folder, { recursive: true })
   const disk = openFolderDisk(folder)
   removeOldest(join(folder, KEPT))
@@ -110,9 +116,10 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
       ? await findServer(String(address), token)
       : await askServer(before.url, before.rootPath, token)
     if (before !== undefined && before.account !== account.id) {
-      throw new Stopped(`the credential is of another account (${account.username}) than that of ${folder}`)
+      const other = `the token is of another account (${account.username}) than that of ${folder}`
+      throw new Stopped(`${other}: use a token of that account, or delete ${known} and ${mark} to begin anew`)
     }
-    const rootId = isNew ? await rootOf(remote, path) : before.rootId
+    const rootId = isNew ? await rootOf(remote, path, options) : before.rootId
     // Nothing is agreed with another folder, nor with another server, which has other ids.
     if (before !== undefined && rootId !== before.rootId) state.commit({ clear: ['base', 'doing'] })
     state.configure({ url, account: account.id, rootId, rootPath: path, folder, inode, token })
@@ -154,7 +161,7 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
   }
 
   async function askServer (url: string, path: string, token: string) {
-    const remote = createHttpRemote({ url, token, folder })
+    const remote = createHttpRemote({ url, token, folder, onBytes: options.onBytes })
     try {
       return { remote, url, path, account: await remote.account() }
     } catch (error) {
@@ -190,9 +197,12 @@ function removeOldest (kept: string): void {
 }
 
 /** The id of the folder at this path, which is made if it is not there. */
-async function rootOf (remote: HttpRemote, path: string): Promise<string | null> {
+async function rootOf (
+  remote: HttpRemote, path: string, { isDryRun }: Pick<FolderOptions, 'isDryRun'>
+): Promise<string | null> {
   if (path === '') return null
   const found = await remote.findFolder(path)
+  if (found === undefined && isDryRun) throw new Stopped(`the server has no folder ${path}: ${MAKES_IT}`)
   return (found ?? await remote.makeFolder(path, undefined)).id
 }
 

@@ -95,12 +95,31 @@ export interface Remote {
 export class RemoteError extends Error {
   /** Undefined without a response. */
   readonly status: number | undefined
+  /** How long the server asks to wait, in seconds. */
+  readonly retryAfter: number
 
-  constructor (status: number | undefined, message: string, cause?: unknown) {
+  constructor (status: number | undefined, message: string, { cause, retryAfter = 0 }: RemoteErrorOptions = {}) {
     super(message, { cause })
     this.status = status
+    this.retryAfter = retryAfter
+  }
+
+  /** Whether it says nothing about the request, which may be sent again: no response, or a server that is busy. */
+  get isCut (): boolean {
+    const { status = 500 } = this
+    return status === 408 || status === 429 || (status >= 500 && status !== 507)
   }
 }
+
+interface RemoteErrorOptions { readonly cause?: unknown, readonly retryAfter?: number }
+
+/** How long to wait after so many failures in a row: a pause that doubles, or as long as the server asks. */
+export function pauseAfter (error: RemoteError, failures: number, firstMilliseconds: number): number {
+  return Math.max(firstMilliseconds * 2 ** failures, Math.min(error.retryAfter, MAX_RETRY_SECONDS) * 1000)
+}
+
+/** A server or proxy must not stop a run for a day. */
+const MAX_RETRY_SECONDS = 600
 
 /** An act on the server that is under way. Its answer may be lost. */
 export interface Doing {

@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { chmod, open, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, open as openFile, readFile, rm, stat } from 'node:fs/promises'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Kind } from './plan.ts'
-import { RemoteError, type FeedPage, type Remote, type ResyncReason, type ServerEntry } from './ports.ts'
+import {
+  pauseAfter, RemoteError, type FeedPage, type Remote, type ResyncReason, type ServerEntry, type WantedFile
+} from './ports.ts'
 
 /** A connection without a byte for so long is cut. */
 const IDLE_MILLISECONDS = 60_000
@@ -17,7 +20,7 @@ const PAGE = '1000'
 /** From this size on, an upload can go on after a cut. What is smaller is read whole. */
 const RESUMABLE_BYTES = 8 * 1024 ** 2
 
-/** How many requests in a row may store no byte, and the pause after the first; it doubles each time. */
+/** How many requests in a row may carry no byte, and the pause after the first; it doubles each time. */
 const RETRIES = 5
 const FIRST_PAUSE_MILLISECONDS = 500
 
@@ -56,8 +59,17 @@ export interface HttpRemote extends Remote {
   close (): void
 }
 
+interface HttpRemoteOptions {
+  readonly url: string
+  readonly token: string
+  /** The folder of this computer. */
+  readonly folder: string
+  /** Called with the number of bytes of files that were sent or received. */
+  readonly onBytes: (count: number) => void
+}
+
 /** The server at an address, for the files of a folder of this computer. */
-export function createHttpRemote ({ url, token, folder }: { url: string, token: string, folder: string }): HttpRemote {
+export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOptions): HttpRemote {
   const isTls = url.startsWith('https:')
   const agent = new (isTls ? HttpsAgent : HttpAgent)({ keepAlive: true })
   const send = isTls ? httpsRequest : httpRequest
@@ -83,23 +95,33 @@ export function createHttpRemote ({ url, token, folder }: { url: string, token: 
     })
     // The server may refuse before it has read all: then only the response counts.
     if (body === undefined) request.end(bytes)
-    else pipeline(body.stream, request).catch(() => {})
-    const response = await answered.catch((error: Error) => {
-      throw new RemoteError(undefined, error.message, error)
-    })
+    else pipeline(body.stream, counted, request).catch(() => {})
+    const response = await answered.catch(failCut)
     const { statusCode = 0 } = response
     if (statusCode < 300) return response
     const text = await textOf(response).catch(() => '')
     const { code, detail } = problemOf(text)
     // Other bytes than those that were hashed: the file changed meanwhile.
-    throw new RemoteError(code === 'digest_mismatch' ? 412 : statusCode, detail ?? `status ${statusCode}`)
+    const status = code === 'digest_mismatch' ? 412 : statusCode
+    const { 'retry-after': wait } = response.headers
+    const retryAfter = /^\d+$/.test(wait ?? '') ? Number(wait) : 0
+    throw new RemoteError(status, detail ?? `it answers with status ${statusCode}`, { retryAfter })
+  }
+
+  async function * counted (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    try {
+      for await (const chunk of chunks) {
+        onBytes(chunk.length)
+        yield chunk
+      }
+    } catch (error) {
+      failCut(error as Error)
+    }
   }
 
   async function ask<T> (method: string, path: string, call: Call = {}): Promise<T> {
     const response = await open(method, path, call)
-    const text = await textOf(response).catch((error: Error) => {
-      throw new RemoteError(undefined, error.message, error)
-    })
+    const text = await textOf(response).catch(failCut)
     return (text === '' ? undefined : JSON.parse(text)) as T
   }
 
@@ -113,22 +135,43 @@ export function createHttpRemote ({ url, token, folder }: { url: string, token: 
     created.resume()
     const upload = `/api/uploads/${created.headers.location?.split('/').at(-1)}`
     let stored = 0
-    for (let failures = 0; ; failures++) {
-      try {
-        const head = await open('HEAD', upload)
-        head.resume()
-        const offset = Number(head.headers['upload-offset'])
-        if (offset > stored) failures = 0
-        stored = offset
-        const headers = {
-          'content-type': 'application/partial-upload', 'upload-offset': String(offset), 'upload-complete': '?1'
-        }
-        return await ask<ApiEntry>('PATCH', upload, { headers, body: partOf(source, offset) })
-      } catch (error) {
-        const isCut = error instanceof RemoteError && error.status === undefined
-        if (!isCut || failures === RETRIES) throw error
-        await new Promise(resolve => { setTimeout(resolve, FIRST_PAUSE_MILLISECONDS * 2 ** failures) })
+    return goOn(async () => {
+      const head = await open('HEAD', upload)
+      head.resume()
+      stored = Number(head.headers['upload-offset'])
+      const headers = {
+        'content-type': 'application/partial-upload', 'upload-offset': String(stored), 'upload-complete': '?1'
       }
+      return ask<ApiEntry>('PATCH', upload, { headers, body: partOf(source, stored) })
+    }, () => stored)
+  }
+
+  /** Writes a file to a new path, on stable storage. After a cut it goes on from the last byte that arrived. */
+  async function receive (path: string, to: string, { sha256, modifiedAt }: WantedFile): Promise<void> {
+    const handle = await openFile(to, 'wx')
+    let hash = createHash('sha256')
+    let size = 0
+    const etag = `"${sha256}"`
+    try {
+      await goOn(async () => {
+        const rest = size === 0 ? {} : { range: `bytes=${size}-`, 'if-range': etag }
+        const response = await open('GET', bytesOf(path), { headers: { 'if-match': etag, ...rest } })
+        if (response.statusCode !== 206) {
+          [hash, size] = [createHash('sha256'), 0]
+          await handle.truncate(0)
+        }
+        for await (const chunk of counted(response)) {
+          hash.update(chunk)
+          await handle.write(chunk, 0, chunk.length, size)
+          size += chunk.length
+        }
+      }, () => size)
+      if (hash.digest('hex') !== sha256) throw new OtherBytes('other bytes arrived than the server has')
+      const time = modifiedAt === null ? new Date() : new Date(modifiedAt)
+      await handle.utimes(time, time)
+      await handle.sync()
+    } finally {
+      await handle.close()
     }
   }
 
@@ -195,14 +238,12 @@ export function createHttpRemote ({ url, token, folder }: { url: string, token: 
       await ask('DELETE', kind === 'file' ? bytesOf(path) : pathOf(kind, path), { query: { id }, headers })
     },
 
-    async download ({ path }, { sha256, modifiedAt, to, like }) {
-      const response = await open('GET', bytesOf(path), { headers: { 'if-match': `"${sha256}"` } })
-      const file = join(folder, to)
+    async download ({ path }, wanted) {
+      const file = join(folder, wanted.to)
       try {
-        await receive(response, file, { sha256, modifiedAt })
-        if (like !== undefined) await chmod(file, (await stat(join(folder, like))).mode & 0o777)
+        await receive(path, file, wanted)
+        if (wanted.like !== undefined) await chmod(file, (await stat(join(folder, wanted.like))).mode & 0o777)
       } catch (error) {
-        response.destroy()
         await rm(file, { force: true })
         throw error
       }
@@ -224,28 +265,26 @@ function noBytes (): { stream: Readable, size: number } {
   return { stream: Readable.from([]), size: 0 }
 }
 
-/** Writes a response to a new file, on stable storage. @throws {RemoteError} if other bytes arrive. */
-async function receive (
-  response: IncomingMessage, file: string, { sha256, modifiedAt }: { sha256: string, modifiedAt: string | null }
-): Promise<void> {
-  const handle = await open(file, 'wx')
-  try {
-    const hash = createHash('sha256')
-    const chunks = response[Symbol.asyncIterator]()
-    for (;;) {
-      const { done, value } = await chunks.next().catch((error: Error) => {
-        throw new RemoteError(undefined, error.message, error)
-      })
-      if (done === true) break
-      hash.update(value as Buffer)
-      await handle.writeFile(value as Buffer)
+/** A download has other bytes than its digest says. It has a code, as errors of the system have. */
+class OtherBytes extends Error {
+  readonly code = 'EBADMSG'
+}
+
+function failCut (error: Error): never {
+  throw new RemoteError(undefined, error.message, { cause: error })
+}
+
+/** Sends requests for the rest of a file until one is whole, or several in a row have carried no byte. */
+async function goOn<T> (request: () => Promise<T>, carried: () => number): Promise<T> {
+  let failures = 0
+  for (let before = 0; ; before = carried()) {
+    try {
+      return await request()
+    } catch (error) {
+      if (carried() > before) failures = 0
+      if (!(error instanceof RemoteError && error.isCut) || failures === RETRIES) throw error
+      await pause(pauseAfter(error, failures++, FIRST_PAUSE_MILLISECONDS))
     }
-    if (hash.digest('hex') !== sha256) throw new RemoteError(undefined, 'other bytes arrived than the server has')
-    const time = modifiedAt === null ? new Date() : new Date(modifiedAt)
-    await handle.utimes(time, time)
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 

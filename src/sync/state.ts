@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { Database } from '../metadata/sqlite/driver.ts'
 import type { BaseRow } from './plan.ts'
 import type { Doing, State, StateChange, ServerEntry } from './ports.ts'
@@ -33,6 +34,8 @@ const CACHE_KIB = 2000
 /** Each table has its keys, and JSON: it is read whole, and only by this process. */
 const TABLES = ['base', 'mirror', 'doing', 'about'] as const
 
+const BUSY = 'another run has this folder: wait for its end, or stop it'
+
 /** Another process has the state open. */
 export class StateBusy extends Error {}
 
@@ -44,6 +47,8 @@ export class StateLost extends Error {}
  * in it is found again. @throws {StateBusy}.
  */
 export function openState (file: string): OpenState {
+  // It has the token.
+  closeSync(openSync(file, 'a', 0o600))
   const db = new Database(file, { timeout: LOCK_MILLISECONDS })
   try {
     // Held from the first statement on: one process has the folder.
@@ -57,7 +62,7 @@ export function openState (file: string): OpenState {
     db.prepare('INSERT OR REPLACE INTO about VALUES (?, ?)').run('format', '1')
   } catch (error) {
     db.close()
-    if ((error as { code?: string }).code === 'SQLITE_BUSY') throw new StateBusy('another run has this folder')
+    if ((error as { code?: string }).code === 'SQLITE_BUSY') throw new StateBusy(BUSY)
     throw error
   }
   const folders = new Map<string, string>()
@@ -120,7 +125,7 @@ export function openState (file: string): OpenState {
       try {
         write.immediate(change)
       } catch (error) {
-        throw new StateLost(`the state can't be written: ${(error as Error).message}`, { cause: error })
+        throw new StateLost(`${file} can't be written: ${(error as Error).message}`, { cause: error })
       }
     },
     get settings () { return about.map.get('settings') as FolderSettings | undefined },

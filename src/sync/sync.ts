@@ -1,7 +1,7 @@
 import { carryOut, pretendMove, type PassTrees } from './acts.ts'
 import { createDiskActs, Outdated } from './disk-acts.ts'
 import { plan, type Act, type BaseRow, type Plan } from './plan.ts'
-import { RemoteError, type Disk, type Remote, type State, type ServerEntry } from './ports.ts'
+import { pauseAfter, RemoteError, type Disk, type Remote, type State, type ServerEntry } from './ports.ts'
 import { mirrorTree, movedRows, scan, type NameRules, type Sightings } from './trees.ts'
 
 /** How many acts are under way at a time. */
@@ -29,13 +29,18 @@ export interface SyncOptions extends NameRules {
   readonly sleep: (milliseconds: number) => Promise<void>
   /** Whether only the plan is wanted. */
   readonly isDryRun?: boolean
+  /** Called with what a plan has, before it is done. */
+  readonly onPlan?: (acts: readonly Act[]) => void
   /** Called after each act, or for a dry run with each act of the plan. */
   readonly onAct?: (act: Act) => void
 }
 
+/** Why something waits: what the plan says, or the status or code of what was refused, with its message. */
+export interface Wait { readonly reason: string, readonly message?: string }
+
 export interface RunResult {
   /** Why what is not equal waits. */
-  readonly waits: ReadonlyMap<string, string>
+  readonly waits: ReadonlyMap<string, Wait>
   /** Paths that are left alone: links and the like, and names that are alike here or that this computer can't have. */
   readonly left: readonly string[]
   /** How many files would be deleted on a side, if that is too many. */
@@ -50,15 +55,13 @@ interface PassResult {
   readonly left: readonly string[]
   readonly deletions: number
   readonly isEmpty: boolean
-  /** Whether a request ended without a useful answer. */
-  readonly isCut: boolean
+  /** The last request that ended without a useful answer. */
+  readonly cut: RemoteError | undefined
   /** The acts of a dry run. */
   readonly pretended: readonly Act[]
 }
 
-const NOTHING_DONE: PassResult = {
-  done: 0, waits: new Map(), left: [], deletions: 0, isEmpty: false, isCut: true, pretended: []
-}
+const NOTHING_DONE = { done: 0, waits: new Map(), left: [], deletions: 0, isEmpty: false, pretended: [] }
 
 /** The folder of the server is gone, or has another id. */
 export class RootGone extends Error {}
@@ -78,7 +81,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
   const { disk, remote, state, sleep } = options
   const refused = new Set<string>()
   const waiting = new Set<string>()
-  const reasons = new Map<string, string>()
+  const reasons = new Map<string, Wait>()
   const sightings: Sightings = new Map()
   const diskActs = createDiskActs(disk, options)
   let total = 0
@@ -86,27 +89,28 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
   let failures = 0
 
   for (;;) {
-    const { done, waits, left, deletions, isEmpty, isCut, pretended } = await pass()
+    const { done, waits, left, deletions, isEmpty, cut, pretended } = await pass()
     total += done
-    failures = isCut && done === 0 ? failures + 1 : 0
+    failures = cut !== undefined && done === 0 ? failures + 1 : 0
     idle = done === 0 ? idle + 1 : 0
     const isLater = Array.from(waits.values()).some(reason => reason === 'changing' || reason === 'unknown')
-    if (!isCut && (idle > 1 || ((isEmpty || options.isDryRun === true) && !isLater))) {
+    if (cut === undefined && (idle > 1 || ((isEmpty || options.isDryRun === true) && !isLater))) {
       for (const act of pretended) options.onAct?.(act)
-      return { waits: new Map<string, string>([...waits, ...reasons]), left, deletions, acts: total }
+      const planned = Array.from(waits, ([path, reason]) => [path, { reason }] as const)
+      return { waits: new Map<string, Wait>([...planned, ...reasons]), left, deletions, acts: total }
     }
-    if (failures > MAX_PAUSES) throw new ServerLost('the server does not answer')
-    if (isCut) await sleep(FIRST_PAUSE_MILLISECONDS * 2 ** failures)
+    if (failures > MAX_PAUSES) throw new ServerLost(String(cut?.message), { cause: cut })
+    if (cut !== undefined) await sleep(pauseAfter(cut, failures, FIRST_PAUSE_MILLISECONDS))
     else if (done === 0) await sleep(QUIET_PAUSE_MILLISECONDS)
   }
 
   async function pass (): Promise<PassResult> {
     const startedAt = disk.elapsed()
-    const isRead = await readServer(remote, state).then(() => true, (error: unknown) => {
-      if (isCutError(error)) return false
+    let cut = await readServer(remote, state).catch((error: unknown) => {
+      if (error instanceof RemoteError && error.isCut) return error
       throw error
     })
-    if (!isRead) return NOTHING_DONE
+    if (cut !== undefined) return { ...NOTHING_DONE, cut }
     if (state.doing.size > 0) state.commit({ clear: ['doing'], base: settledRows(state, treesOf(new Map())) })
     await diskActs.tidy(state, key => state.commit({ base: [[key, undefined]] }))
     const { local, left } = await scan(disk, state, { ...options, sightings })
@@ -114,19 +118,19 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
     const copy = new Map(options.isDryRun === true ? state.base : [])
     const trees = options.isDryRun === true ? { ...treesOf(local), base: copy } : treesOf(local)
     const context = { ...options, diskActs, trees }
-    const isOver = () => isCut || disk.elapsed() - startedAt > PASS_MILLISECONDS
+    const isOver = () => cut !== undefined || disk.elapsed() - startedAt > PASS_MILLISECONDS
     let done = 0
-    let isCut = false
 
     for (;;) {
       const next = plan(trees, { refused, waiting, allowedDeletions: options.allowedDeletions ?? 0 })
+      options.onPlan?.(next.acts)
       if (options.isDryRun === true) next.acts.forEach(pretend)
       else for (const group of groupsOf(next.acts)) await inParallel(group, make)
       if (next.isMoves && !isOver()) continue
       const others = Array.from(local.values()).filter(({ kind }) => kind === 'other').map(({ path }) => path)
       const { waits, deletions, acts } = next
       const alone = [...left, ...others, ...trees.left]
-      return { done, waits, left: alone, deletions, isCut, isEmpty: acts.length === 0, pretended }
+      return { done, waits, left: alone, deletions, cut, isEmpty: acts.length === 0, pretended }
     }
 
     function pretend (act: Act): void {
@@ -141,7 +145,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
         options.onAct?.(act)
         done++
       } catch (error) {
-        if (isCutError(error)) isCut = true
+        if (error instanceof RemoteError && error.isCut) cut = error
         else fail(act, error, trees)
       }
     }
@@ -159,7 +163,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
     } else if (code !== '' || WAITING_STATUSES.includes(status)) {
       for (const place of to === undefined ? [key] : [key, keyOf(to)]) {
         waiting.add(place)
-        reasons.set(place, message)
+        reasons.set(place, { reason: code === '' ? String(status) : code, message })
       }
     } else {
       throw error
@@ -174,20 +178,13 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
   }
 }
 
-/** Without an answer, or with one that says nothing about the act. */
-function isCutError (error: unknown): boolean {
-  if (!(error instanceof RemoteError)) return false
-  const { status = 500 } = error
-  return status === 408 || status === 429 || (status >= 500 && status !== 507)
-}
-
 /** Reads the changes until there are none: only then the mirror is what the server has. */
-async function readServer (remote: Remote, state: State): Promise<void> {
+async function readServer (remote: Remote, state: State): Promise<undefined> {
   for (;;) {
     const { changes, next, reason } = await remote.changes(state.cursor)
     if (reason === undefined) {
       state.commit({ mirror: changes, cursor: next })
-      if (changes.length === 0) return
+      if (changes.length === 0) return undefined
     } else {
       const entries: ServerEntry[] = []
       for (const kind of ['folder', 'file'] as const) {

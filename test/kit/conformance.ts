@@ -28,7 +28,7 @@ const UNIVERSAL = new Set([
 ])
 
 /** Documented headers that a response with this status may omit. */
-const OPTIONAL = /^(?:link|accept-encoding|www-authenticate 403|location [45]|content-range 206|set-cookie 204|repr-digest|upload-|tus-|ratelimit-\w+)/
+const OPTIONAL = /^(?:link|accept-encoding|content-encoding|www-authenticate 403|location [45]|content-range 206|set-cookie 204|repr-digest|upload-|tus-|ratelimit-\w+)/
 
 /** Test files write what they have seen here; `exercised.ts` reads it at the end. */
 export const exchangesFolder = join(root, '.tap/exchanges')

@@ -83,6 +83,7 @@ export function accountOf (client: Client, token: string) {
     listFolders,
     folders: (folder = '', query: Query = {}) => namesIn(listFolders, { folder, ...query }),
     getFolder: (name: string) => send('GET', folderPath(name)),
+    folderUsage: (name: string) => send('GET', `${folderPath(name)}/usage`),
     make: (name: string) => send('PUT', folderPath(name)),
     move: (name: string, newName: unknown) => send('PATCH', folderPath(name), { json: { name: newName } }),
     removeFolder: (name: string, query: Query = {}) => send('DELETE', `${folderPath(name)}?${new URLSearchParams(query)}`),

@@ -1,5 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { openSync, writeSync } from 'node:fs'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 
 // Plain JavaScript, because it is loaded into the bin:
 // `EXCHANGES=file node --import ./test/kit/recorder.js dist/main.js`.
@@ -73,11 +74,20 @@ export function record (request, response, report) {
     // HTTP/2 also emits this for a stream that was reset.
     if (headers === undefined) return
     // Node does not send the body of a response to HEAD.
-    const body = request.method === 'HEAD' ? '' : Buffer.concat(chunks).toString()
+    const body = request.method === 'HEAD' ? '' : decode(Buffer.concat(chunks), headers['content-encoding']).toString()
     report({
       method: String(request.method), path, status: response.statusCode, headers, body, given: given.get(response)
     })
   })
+}
+
+/**
+ * @param {Buffer} bytes
+ * @param {unknown} coding
+ */
+function decode (bytes, coding) {
+  if (bytes.length === 0) return bytes
+  return coding === 'br' ? brotliDecompressSync(bytes) : coding === 'gzip' ? gunzipSync(bytes) : bytes
 }
 
 if (process.env.EXCHANGES !== undefined) {

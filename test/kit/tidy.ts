@@ -5,7 +5,7 @@ import { sharedServer, type Settings } from './server.ts'
 import { isInFolder, openHandles, runSql, storedBlobs, uploadsBegun } from './stores.ts'
 import { eventually, until } from './waiting.ts'
 
-const BLOBS_IN_USE = 'SELECT blob_id FROM files UNION ALL SELECT id FROM kept'
+const BLOBS_IN_USE = 'SELECT blob_id FROM files UNION ALL SELECT id FROM kept WHERE folder IS NULL'
 
 /** Whether exactly the bytes of files and of what is kept are stored, and no upload or download is under way. */
 export async function isTidy (dataDir: string): Promise<boolean> {

@@ -197,7 +197,7 @@ async function untilClean ({ servers, ...cluster }: Cluster, token: string): Pro
  */
 async function leftovers ({ database, s3 }: Pick<Cluster, 'database' | 's3'>): Promise<Leftovers> {
   const ids = async (sql: string) => (await postgres.run(database, sql)).map(row => String(row.blob_id))
-  const contents = new Set(await ids('SELECT blob_id FROM files UNION ALL SELECT id FROM kept'))
+  const contents = new Set(await ids('SELECT blob_id FROM files UNION ALL SELECT id FROM kept WHERE folder IS NULL'))
   const discarded = new Set(await ids('SELECT blob_id FROM discarded_blobs'))
   const objects = new Set(s3.objects().map(key => key.slice(-32)))
   return {

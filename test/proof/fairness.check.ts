@@ -53,6 +53,7 @@ const writes: Record<string, Call> = {
   putFile: (metadata, id) => metadata.files.put(newFile(id, 'a'), unlimited, {}),
   renameFile: (metadata, id) => metadata.files.rename(id, 'a', 'a', unlimited),
   removeFile: (metadata, id) => metadata.files.remove(id, hex(4), removal),
+  removeFiles: (metadata, id) => metadata.files.removeMany(id, [{ name: hex(4) }], { id: hex(16), kind: 'many', name: '' }),
   restoreVersion: (metadata, id) => metadata.versions.restore(id, 'a', hex(16), { quota: unlimited, precondition: {} }),
   removeVersion: (metadata, id) => metadata.versions.remove(id, 'a', hex(16)),
   restoreFile: (metadata, id) => metadata.trash.restore(id, hex(16), { name: undefined, quota: unlimited }),

@@ -17,7 +17,7 @@ const faults: { what: string, of: RegExp[], make: string, undo: string }[] = [
   { what: 'a folder is its own ancestor', of: [/\bt6\b/], make: `folders SET parent_id = ${idOf('t6/b/c')} WHERE path = 't6'`, undo: "folders SET parent_id = 0 WHERE path = 't6'" },
   { what: 'a file is in a folder that is missing', of: [/lost 7/], make: "files SET folder_id = 999 WHERE name = 'lost 7'", undo: `files SET folder_id = ${idOf('t7/b')} WHERE name = 'lost 7'` },
   { what: 'a file is in a folder of another account', of: [/lost 8/], make: `files SET folder_id = ${idOf('theirs')} WHERE name = 'lost 8'`, undo: `files SET folder_id = ${idOf('t8/b')} WHERE name = 'lost 8'` },
-  { what: 'a file has the name of a folder', of: [/file \d+ .*t9\/b.* has the path of folder/], make: `files SET folder_id = ${idOf('t9')}, name = 'b' WHERE name = 'lost 9'`, undo: `files SET folder_id = ${idOf('t9/b')}, name = 'lost 9' WHERE name = 'b'` }
+  { what: 'a file has the name of a folder', of: [/file \d+ .*t9\/b.* has the path of folder/], make: `files SET folder_id = ${idOf('t9')}, name = 'b', sort_key = 'B' WHERE name = 'lost 9'`, undo: `files SET folder_id = ${idOf('t9/b')}, name = 'lost 9', sort_key = 'LOST 19' WHERE name = 'b'` }
 ]
 
 /** Makes the faults in a store that has some folders, and looks at what fsck says. `runSql` changes its database. */
@@ -41,6 +41,14 @@ async function checkFaults (t: Test, settings: Settings, runSql: (sql: string) =
   }
   for (const { undo } of faults) await runSql(`UPDATE ${undo}`)
   t.strictSame(await runCommand(['fsck'], settings), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and then no more')
+
+  for (const table of ['files', 'folders']) {
+    await runSql(`UPDATE ${table} SET sort_key = 'x'`)
+    t.match(await runCommand(['fsck'], settings), { code: 1, stdout: /^order: detail="\d\d files and folders/ })
+    t.match(await runCommand(['fsck', '--repair'], settings), { code: 0, stdout: /\(repaired\)\n1 errors, 1 repaired\n$/ })
+    await runSql(`UPDATE ${table} SET sort_key = NULL`)
+    t.match(await runCommand(['fsck'], settings), { code: 0 }, 'what is missing is set by the start')
+  }
 
   await runSql('UPDATE accounts SET used_folders = used_folders + 7')
   const repaired = await runCommand(['fsck', '--repair'], settings)

@@ -14,6 +14,8 @@ export interface StoredFile {
   readonly type: string
   readonly createdAt: number
   readonly updatedAt: number
+  /** When these bytes were stored. */
+  readonly changedAt: number
 }
 
 export interface User {
@@ -182,12 +184,13 @@ function store (
   return {
     status: current === undefined ? 201 : 200,
     next: answer => {
-      const updatedAt = changedAt(answer, current, context.span)
+      const updatedAt = updatedAtOf(answer, current, context.span)
       const file = {
         name: key,
         bytes,
         type,
         updatedAt,
+        changedAt: updatedAt,
         createdAt: current?.createdAt ?? updatedAt,
         serial: current?.serial ?? state.serial
       }
@@ -216,7 +219,7 @@ function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename'
     next: answer => {
       const current = file as StoredFile
       const isSame = lastOf(String(key)) === lastOf(current.name)
-      const updatedAt = isSame ? current.updatedAt : changedAt(answer, current, context.span)
+      const updatedAt = isSame ? current.updatedAt : updatedAtOf(answer, current, context.span)
       const renamed = { ...current, name: String(key), updatedAt }
       expectMetadata(answer.json, renamed, context)
       const files = new Map(without(state, current.name).files).set(renamed.name, renamed)
@@ -226,7 +229,7 @@ function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename'
 }
 
 /** The time of a change according to the server: within the span, and never before the previous change. */
-function changedAt ({ json }: Answer, current: Pick<StoredFile, 'updatedAt'> | undefined, { from, to }: Span): number {
+function updatedAtOf ({ json }: Answer, current: Pick<StoredFile, 'updatedAt'> | undefined, { from, to }: Span): number {
   const at = Date.parse(json.updatedAt)
   const earliest = current?.updatedAt ?? 0
   if (at < Math.max(from, earliest) || at > Math.max(to, earliest)) throw new Error(`updatedAt ${json.updatedAt} is not between ${from} and ${to}`)
@@ -275,13 +278,14 @@ export function withoutIds ({ id: _id, folderId: _folderId, ...metadata }: any):
 
 /** The metadata of a file, as the API returns it, without its ids. */
 export function metadataOf (file: StoredFile, { url }: { url: string }) {
-  const { name, bytes, type, createdAt, updatedAt } = file
+  const { name, bytes, type, createdAt, updatedAt, changedAt } = file
   return {
     name,
     size: bytes.length,
     type,
     sha256: sha256Of(bytes),
     modifiedAt: null,
+    changedAt: new Date(changedAt).toISOString(),
     createdAt: new Date(createdAt).toISOString(),
     updatedAt: new Date(updatedAt).toISOString(),
     url: `${url}/uploads/${name.split('/').map(encodeURIComponent).join('/')}`

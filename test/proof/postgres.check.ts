@@ -253,6 +253,8 @@ t.test('of all that is kept only what goes is read', async t => {
   const page = { after: { key: Date.now() - 10_000_000, id: '' }, limit: 10 }
   const listed = await rowsRead(own => own.trash.list(id, page))
   t.ok(listed <= 40, `${listed} rows for a page of the trash`)
+  const deletions = await rowsRead(own => own.trash.listDeletions(id, page))
+  t.ok(deletions <= 40, `${deletions} rows for a page of deletions`)
   const full = await rowsRead(own => own.retention.removeOldest(50, 100))
   t.ok(full <= 300, `${full} rows for 5 that go of the first 100`)
   t.ok(await rowsRead(own => own.blobs.listContents('8', 10)) <= 30)

@@ -147,6 +147,7 @@ function knownBody (operationId: string, { known }: Fixture): object | undefined
 function kindOfId (path: string): string {
   if (path.startsWith('/api/links')) return 'link'
   if (path.startsWith('/s/')) return 'sharedUpload'
+  if (path.startsWith('/api/trash/deletions')) return 'deletedWith'
   return path.startsWith('/api/uploads') ? 'upload' : path.startsWith('/api/trash') ? 'trash' : path.includes('/versions/') ? 'version' : 'id'
 }
 
@@ -181,7 +182,7 @@ async function prepare (
   if (path === '/api/session') await renewSession(fixture)
   if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
   if (path.startsWith('/api/uploads/')) await renewUpload(fixture)
-  if (path.startsWith('/api/folders') || path === '/api/trash/restore' || path === '/api/zip') await renewFolders(fixture)
+  if (/^\/api\/(?:folders|zip|trash\/(?:restore|deletions))\b/.test(path)) await renewFolders(fixture)
   if (path.startsWith('/api/links') || path.startsWith('/s/')) await renewLinks(fixture, listed)
   if (/^\/(?:uploads|api\/files\/.+\/versions|api\/trash)\b/.test(path)) await renewKept(fixture)
   for (const { name, bytes } of files) {

@@ -1,18 +1,29 @@
 import { once } from 'node:events'
-import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { driveOf } from '../kit/drive.ts'
+import { report } from '../kit/backups.ts'
+import { commandsWith } from '../kit/commands.ts'
+import { fill, mountDisk } from '../kit/disks.ts'
+import { driveOf, lockInfo, personalToken, tokenOf } from '../kit/drive.ts'
+import { WITHOUT_ROOTS_ACCESS } from '../kit/programs.ts'
 import { createRandom } from '../kit/random.ts'
 import { runBin, sharedServer, spawnBin, spawnServer } from '../kit/server.ts'
 import { sizes } from '../kit/sizes.ts'
+import { lacksTerminal, runOnTerminal } from '../kit/terminal.ts'
 import { until } from '../kit/waiting.ts'
+import { openProxy } from '../sync/proxy.ts'
 
 // Folders, the bin and a server: what the model of test/sync-model.test.ts can't show.
 
+/** Without it, a run waits until what was changed just now is quiet. */
+const ahead = new URL('../kit/ahead.js', import.meta.url).href
+const runAhead = commandsWith(ahead)
+
 interface Computer {
+  readonly settings: Record<string, string>
   readonly path: (name: string) => string
   /** One run; `text` is what it printed. */
   readonly sync: (...args: string[]) => Promise<{ code: number | null, text: string, error: string }>
@@ -38,13 +49,14 @@ async function treeOf (folder: string, below = ''): Promise<Record<string, strin
 function computerAt (folder: string, { url, secret }: { url: string, secret: string }): Computer {
   const settings = { MAGICSTORE_TOKEN: secret, XDG_STATE_HOME: `${folder}-state` }
   return {
+    settings,
     path: name => join(folder, name),
     async sync (...args) {
-      const { code, stdout, stderr } = await runBin(['sync', folder, url, ...args], settings)
+      const { code, stdout, stderr } = await runAhead(['sync', folder, url, ...args], settings)
       return { code, text: stdout, error: stderr }
     },
     async syncKilled (milliseconds) {
-      const child = spawnBin(['sync', folder, url], settings, { isCounted: false })
+      const child = spawnBin(['sync', folder, url], settings, { isCounted: false, nodeArgs: ['--import', ahead] })
       const exited = once(child, 'exit')
       child.stdout?.resume()
       child.stderr?.resume()
@@ -60,10 +72,10 @@ function computerAt (folder: string, { url, secret }: { url: string, secret: str
 /** Two computers of a new account. */
 async function openPair (t: Test) {
   const server = await sharedServer()
-  const { secret, token } = await driveOf(server)
+  const { secret, token, user, ask } = await driveOf(server)
   const folder = t.testdir({ a: {}, b: {} })
   const [a, b] = ['a', 'b'].map(name => computerAt(join(folder, name), { url: server.url, secret })) as [Computer, Computer]
-  return { server, secret, token, folder, a, b }
+  return { server, secret, token, user, ask, folder, a, b }
 }
 
 test('two folders become equal: files, folders, edits, moves, deletions, conflicts', async t => {
@@ -73,7 +85,7 @@ test('two folders become equal: files, folders, edits, moves, deletions, conflic
   await writeFile(a.path('d/e/y'), 'deep')
   await writeFile(a.path('.DS_Store'), 'ignored')
   await symlink('x.txt', a.path('link'))
-  t.match(await a.sync('--dry-run'), { code: 0, text: 'create folder on the server: d\n' })
+  t.match(await a.sync('--dry-run'), { code: 0, text: 'would create the folder d on the server\n' })
   t.same((await server.send('GET', '/api/files', { token })).json.files, [])
   const first = await a.sync()
   t.match(first, { code: 0, text: 'upload: x.txt\n' })
@@ -126,18 +138,18 @@ test('what could be a mistake stops with a question, and a wrong credential or a
   await cp(b.path('.'), join(folder, 'b-copy'), { recursive: true })
   const copy = join(folder, 'b-copy')
   const settings = { MAGICSTORE_TOKEN: secret, XDG_STATE_HOME: join(folder, 'b-state') }
-  t.match(await runBin(['sync', copy], settings), { code: 2, stderr: 'add the address' })
-  t.match(await runBin(['sync', copy, server.url], settings), { code: 0 })
+  t.match(await runAhead(['sync', copy], settings), { code: 2, stderr: 'add the address' })
+  t.match(await runAhead(['sync', copy, server.url], settings), { code: 0 })
   t.not(await readFile(join(copy, '.magicstore/id'), 'utf8'), await readFile(b.path('.magicstore/id'), 'utf8'))
 
   const other = await driveOf(server)
-  t.match(await runBin(['sync', join(folder, 'a')], { ...settings, XDG_STATE_HOME: join(folder, 'a-state'), MAGICSTORE_TOKEN: other.secret }), { code: 3, stderr: 'another account' })
-  t.match(await runBin(['sync', join(folder, 'a')], { ...settings, XDG_STATE_HOME: join(folder, 'a-state'), MAGICSTORE_TOKEN: 'wrong' }), { code: 4 })
-  t.match(await runBin(['sync', join(folder, 'new')], settings), { code: 2 })
-  t.match(await runBin(['sync', join(folder, 'new'), 'ftp://x'], settings), { code: 2 })
-  t.match(await runBin(['sync', join(folder, 'new'), 'http://127.0.0.1:9'], settings), { code: 1, stderr: 'can\'t be reached' })
-  t.match(await runBin(['sync'], settings), { code: 2 })
-  t.match(await runBin(['sync', 'x', '--allow-deletions', 'many'], settings), { code: 2 })
+  t.match(await runAhead(['sync', join(folder, 'a')], { ...settings, XDG_STATE_HOME: join(folder, 'a-state'), MAGICSTORE_TOKEN: other.secret }), { code: 3, stderr: 'another account' })
+  t.match(await runAhead(['sync', join(folder, 'a')], { ...settings, XDG_STATE_HOME: join(folder, 'a-state'), MAGICSTORE_TOKEN: 'wrong' }), { code: 4 })
+  t.match(await runAhead(['sync', join(folder, 'new')], settings), { code: 2 })
+  t.match(await runAhead(['sync', join(folder, 'new'), 'ftp://x'], settings), { code: 2 })
+  t.match(await runAhead(['sync', join(folder, 'new'), 'http://127.0.0.1:9'], settings), { code: 1, stderr: 'can\'t be reached' })
+  t.match(await runAhead(['sync'], settings), { code: 2 })
+  t.match(await runAhead(['sync', 'x', '--allow-deletions', 'many'], settings), { code: 2 })
 })
 
 test('a folder of the server is followed when it is moved, and nothing is deleted when it is gone', async t => {
@@ -149,10 +161,10 @@ test('a folder of the server is followed when it is moved, and nothing is delete
   await server.send('PATCH', '/api/folders/reports', { token, json: { name: 'old' } })
   await writeFile(a.path('y'), 'two')
   const settings = { MAGICSTORE_TOKEN: secret, XDG_STATE_HOME: join(folder, 'a-state') }
-  t.match(await runBin(['sync', join(folder, 'a')], settings), { code: 0 })
+  t.match(await runAhead(['sync', join(folder, 'a')], settings), { code: 0 })
   t.equal((await server.send('GET', '/uploads/old/2026/y', { token })).text, 'two')
   await server.send('DELETE', '/api/folders/old?recursive=true', { token })
-  t.match(await runBin(['sync', join(folder, 'a')], settings), { code: 3 })
+  t.match(await runAhead(['sync', join(folder, 'a')], settings), { code: 3 })
   t.same(await a.tree(), { x: 'one', y: 'two' })
 })
 
@@ -210,7 +222,7 @@ test('runs that are killed and connections that are cut lose nothing', async t =
         await rename(computer.path(name), computer.path(other))
       }
     }
-    await Promise.all(computers.map(computer => computer.syncKilled(random.between(200, 4000))))
+    await Promise.all(computers.map(computer => computer.syncKilled(random.between(200, 1500))))
   }
   wire.rest()
   for (let round = 0; round < 3; round++) for (const computer of computers) await computer.sync()
@@ -255,7 +267,7 @@ test('a large file goes on after a cut, and comes back with its time', async t =
 test('with --watch, changes of both sides are carried, and no other run has the folder', async t => {
   const { server, secret, folder, a, b } = await openPair(t)
   const settings = (name: string) => ({ MAGICSTORE_TOKEN: secret, XDG_STATE_HOME: join(folder, `${name}-state`) })
-  const runs = ['a', 'b'].map(name => spawnBin(['sync', join(folder, name), server.url, '--watch'], settings(name)))
+  const runs = ['a', 'b'].map(name => spawnBin(['sync', join(folder, name), server.url, '--watch'], settings(name), { nodeArgs: ['--import', ahead] }))
   for (const run of runs) run.stdout?.resume()
   t.teardown(() => { for (const run of runs) run.kill('SIGKILL') })
   const has = (computer: Computer, path: string) => until(() => readFile(computer.path(path), 'utf8').catch(() => ''))
@@ -268,28 +280,247 @@ test('with --watch, changes of both sides are carried, and no other run has the 
   await rm(a.path('x'))
   t.ok(await until(() => stat(b.path('x')).then(() => false, () => true)))
   t.match(await a.sync(), { code: 1, error: 'another run has this folder' })
-  t.match(await runBin(['sync', 'x', '--watch', '--dry-run']), { code: 2 })
+  t.match(await runAhead(['sync', 'x', '--watch', '--dry-run']), { code: 2 })
 })
 
-test('a store that was set back to an earlier state gets everything again', async t => {
-  const dataDir = t.testdir()
-  const start = () => spawnServer(t, { DATA_DIR: join(dataDir, 'data'), RATE_LIMIT_PER_MINUTE: '0' })
-  let server = await start()
+test('a store that was restored from a backup gets everything again, also in a folder of it', async t => {
+  const folder = t.testdir({ a: {}, c: {} })
+  const start = (data: string) => spawnServer(t, { DATA_DIR: join(folder, data), RATE_LIMIT_PER_MINUTE: '0' })
+  let server = await start('data')
   const { secret } = await driveOf(server, 'ann')
-  await mkdir(join(dataDir, 'a'))
-  const at = () => computerAt(join(dataDir, 'a'), { url: server.url, secret })
-  await writeFile(at().path('before'), 'before')
-  t.match(await at().sync(), { code: 0 })
+  const at = (name: string, below = '') => computerAt(join(folder, name), { url: server.url + below, secret })
+  const both = () => [at('a'), at('c', '/reports')] as const
+  for (const computer of both()) await writeFile(computer.path('before'), 'before')
+  for (const computer of both()) t.match(await computer.sync(), { code: 0, text: 'equal\n' })
+  await report(['backup', join(folder, 'backup')], { DATA_DIR: join(folder, 'data') })
+  for (const computer of both()) await writeFile(computer.path('after'), 'after')
+  for (const computer of both()) t.match(await computer.sync(), { code: 0, text: 'upload: after\n' })
   await server.end('SIGTERM')
-  await cp(join(dataDir, 'data'), join(dataDir, 'backup'), { recursive: true })
-  server = await start()
-  await writeFile(at().path('after'), 'after')
-  t.match(await at().sync(), { code: 0, text: 'upload: after\n' })
-  await server.end('SIGTERM')
-  await rm(join(dataDir, 'data'), { recursive: true })
-  await rename(join(dataDir, 'backup'), join(dataDir, 'data'))
-  server = await start()
-  t.match(await at().sync(), { code: 0, text: 'upload: after\n' })
-  t.same(await at().tree(), { after: 'after', before: 'before' })
-  t.equal((await server.send('GET', '/uploads/after', { token: secret })).text, 'after')
+  await report(['restore', join(folder, 'backup')], { DATA_DIR: join(folder, 'restored') })
+  server = await start('restored')
+  for (const computer of both()) t.match(await computer.sync(), { code: 0, text: 'upload: after\n' })
+  t.same(await at('c').tree(), { after: 'after', before: 'before' })
+  t.match(await at('a').sync(), { code: 0 })
+  t.same(await at('a').tree(), { after: 'after', before: 'before', reports: '/', 'reports/after': 'after', 'reports/before': 'before' })
+})
+
+/** Two computers of a new account, the first behind a proxy. */
+async function openProxied (t: Test) {
+  const pair = await openPair(t)
+  const proxy = await openProxy(t, pair.server.port)
+  return { ...pair, proxy, a: computerAt(join(pair.folder, 'a'), { url: proxy.url, secret: pair.secret }) }
+}
+
+const isUpload = (name: string) => ({ method, path }: { method: string, path: string }) => method === 'PUT' && path.startsWith(`/uploads/${name}?`)
+
+test('what the server refuses waits, with a line that says what to do, and all else goes on', async t => {
+  const { a, proxy, server, token, ask } = await openProxied(t)
+  for (const [status, code, says] of [
+    [400, 'name_invalid', /rename it/],
+    [413, 'quota_exceeded', /make it smaller, make space in your account/],
+    [415, 'type_not_allowed', /the server takes no such files: ask the operator, or name it in \.magicstoreignore/],
+    [507, 'storage_full', /the server's disk is full/]
+  ] as const) {
+    const [bad, good] = [`bad-${status}`, `good-${status}`]
+    proxy.answer = passed => isUpload(bad)(passed) ? { status, code, detail: 'It is refused.' } : undefined
+    for (const name of [bad, good]) await writeFile(a.path(name), name)
+    const { code: exit, text } = await a.sync()
+    t.equal(exit, 1)
+    t.match(text, new RegExp(`^waits: ${bad} \\(It is refused; ${says.source}`, 'm'))
+    t.match(text, `upload: ${good}\n`)
+    t.equal(await readFile(a.path(bad), 'utf8'), bad)
+    proxy.answer = () => undefined
+    t.match(await a.sync(), { code: 0, text: `upload: ${bad}\nequal\n` })
+  }
+
+  await writeFile(a.path('open'), 'before')
+  await a.sync()
+  const lock = await ask('LOCK', '/dav/open', {}, lockInfo())
+  t.equal(lock.status, 200)
+  await writeFile(a.path('open'), 'after')
+  t.match(await a.sync(), { code: 1, text: /^waits: open \(.+; close it in the program that has it open, or break the lock on the page\)\n1 waits for the next run$/m })
+  t.equal((await server.send('GET', '/uploads/open', { token })).text, 'before')
+  await ask('UNLOCK', '/dav/open', { 'lock-token': `<${tokenOf(lock)}>` })
+  t.match(await a.sync(), { code: 0 })
+  t.equal((await server.send('GET', '/uploads/open', { token })).text, 'after')
+})
+
+test('a server that is busy is asked again; one that stays so, or lets a connection die, is told, and nothing is lost', async t => {
+  const { a, b, proxy } = await openProxied(t)
+  await writeFile(a.path('x'), 'one')
+  const busy = [503, 429, 502]
+  proxy.answer = passed => {
+    const status = isUpload('x')(passed) ? busy.shift() : undefined
+    return status === undefined ? undefined : { status, headers: { 'retry-after': status === 503 ? '40' : 'Tue, 01 Dec 2026 20:00:00 GMT' } }
+  }
+  t.match(await a.sync(), { code: 0, text: 'upload: x\nequal\n' })
+  t.same(busy, [])
+  await writeFile(a.path('x'), 'two')
+  for (const answer of [() => ({ status: 503 }), isUpload('x')] as const) {
+    proxy.answer = passed => answer(passed) ? { status: 503, detail: 'It is starting.' } : undefined
+    t.match(await a.sync(), { code: 1, error: 'the server can\'t be reached: It is starting.; run again later\n' })
+  }
+  t.same(await a.tree(), { x: 'two' })
+  proxy.answer = () => undefined
+  t.match(await a.sync(), { code: 0, text: 'upload: x\n' })
+  await b.sync()
+  t.same(await b.tree(), { x: 'two' })
+})
+
+test('a download that is cut goes on, also where ranges are not passed on; wrong bytes are not taken', async t => {
+  const { a, b, proxy } = await openProxied(t)
+  const bytes = createRandom('a download').bytes(2_000_000)
+  const downloads = (name: string) => proxy.requests.filter(({ method, path }) => method === 'GET' && path === `/uploads/${name}`)
+  for (const [name, drops] of [['goes-on', []], ['anew', ['range', 'if-range']]] as const) {
+    await writeFile(b.path(name), bytes)
+    await b.sync()
+    let cuts = 2
+    proxy.drops = drops
+    proxy.change = (chunk, { path }, offset) => path === `/uploads/${name}` && offset > 500_000 && cuts-- > 0 ? undefined : chunk
+    t.match(await a.sync(), { code: 0, text: `download: ${name}\nequal\n` })
+    t.ok(bytes.equals(await readFile(a.path(name))))
+    const [first, ...others] = downloads(name).map(({ headers }) => headers)
+    t.strictSame([first?.range, others.length], [undefined, 2])
+    for (const headers of others) {
+      t.equal(headers['if-range'], first?.['if-match'])
+      t.match(headers.range, /^bytes=[1-9]\d+-$/)
+    }
+  }
+  proxy.drops = []
+  await writeFile(b.path('wrong'), 'right bytes')
+  await writeFile(b.path('other'), 'other')
+  await b.sync()
+  proxy.change = (chunk, { path }) => path === '/uploads/wrong' ? Buffer.alloc(chunk.length) : chunk
+  const { code, text } = await a.sync()
+  t.equal(code, 1)
+  t.match(text, /^waits: wrong \(other bytes arrived than the server has; if that stays, ask the operator to run magicstore fsck\)$/m)
+  t.notOk('wrong' in await a.tree())
+  t.match(await a.tree(), { other: 'other' })
+  t.same(await readdir(a.path('.magicstore/tmp')), [])
+  proxy.change = chunk => chunk
+  t.match(await a.sync(), { code: 0 })
+  t.match(await a.tree(), { wrong: 'right bytes' })
+})
+
+test('a full disk of the computer is told, and what fits arrives', async t => {
+  const { b, server, secret } = await openPair(t)
+  const disk = await mountDisk(t, 'size=2m')
+  if (disk === undefined) return
+  const a = { ...computerAt(disk, { url: server.url, secret }), settings: {} }
+  await writeFile(b.path('large'), Buffer.alloc(3_000_000, 1))
+  await writeFile(b.path('small'), 'small')
+  await b.sync()
+  const { code, text } = await a.sync()
+  t.equal(code, 1)
+  t.match(text, /^waits: large \(.*ENOSPC.*; the disk of this computer is full: free some space\)$/m)
+  t.same(await a.tree(), { small: 'small' })
+  const empty = await fill(disk)
+  await writeFile(b.path('small'), 'changed')
+  await b.sync()
+  t.match(await a.sync(), { code: 1 })
+  t.same(Object.entries(await a.tree()).filter(([path]) => path === 'small'), [['small', 'small']])
+  await empty()
+  await rm(b.path('large'))
+  await b.sync()
+  t.match(await a.sync(), { code: 0 })
+  t.same(await a.tree(), { small: 'changed' })
+})
+
+test('a token that was revoked stops the run with what to do, and another one goes on', async t => {
+  const { folder, server, user, a } = await openPair(t)
+  await writeFile(a.path('x'), 'one')
+  await a.sync()
+  const { tokens } = (await server.send('GET', '/api/tokens', { user })).json
+  for (const { id } of tokens) await server.send('DELETE', `/api/tokens/${id}`, { user })
+  await writeFile(a.path('x'), 'two')
+  t.match(await a.sync(), { code: 4, text: '', error: /^magicstore: the server refuses the token \(.+\): make a token with files:read and files:write, and run with it in MAGICSTORE_TOKEN\n$/ })
+  t.match(await runAhead(['sync', join(folder, 'a')], { ...a.settings, MAGICSTORE_TOKEN: '' }), { code: 4 })
+  const next = await personalToken(server, user, ['files:read', 'files:write'])
+  t.match(await runAhead(['sync', join(folder, 'a')], { ...a.settings, MAGICSTORE_TOKEN: next }), { code: 0, stdout: 'upload: x\nequal\n' })
+  t.match(await runAhead(['sync', join(folder, 'a')], { ...a.settings, MAGICSTORE_TOKEN: '' }), { code: 0 }, 'it is kept')
+  const reader = await personalToken(server, user, ['files:read'])
+  await writeFile(a.path('x'), 'three')
+  t.match(await runAhead(['sync', join(folder, 'a')], { ...a.settings, MAGICSTORE_TOKEN: reader }), { code: 4 })
+})
+
+test('without a token it asks for one, and a plan is said in words', async t => {
+  const { a, b, folder, server, secret } = await openPair(t)
+  const { MAGICSTORE_TOKEN: _, ...settings } = a.settings
+  t.match(await runAhead(['sync', join(folder, 'new'), server.url, '--dry-run'], a.settings), { code: 3, stderr: 'a run without --dry-run makes it' })
+  t.match(await runAhead(['sync', join(folder, 'a'), `${server.url}/new`, '--dry-run'], a.settings), { code: 3, stderr: 'the server has no folder new' })
+  t.match(await runAhead(['sync', join(folder, 'a'), server.url], settings, `${secret}\n`), { code: 0 })
+  t.equal((await stat(join(folder, 'a-state/magicstore/sync'))).mode & 0o777, 0o700)
+  for (const path of ['edited', 'both', 'gone-here', 'gone-there', 'moved-here', 'moved-there', 'kind']) await writeFile(a.path(path), path)
+  for (const path of ['empty-here', 'empty-there']) await mkdir(a.path(path))
+  t.match(await a.sync('--dry-run'), { code: 0, text: /7 to upload \(54 bytes\), 2 folders to create; nothing was done\n$/ })
+  await a.sync()
+  await b.sync()
+  await writeFile(b.path('edited'), 'edited there')
+  await writeFile(b.path('both'), 'of b')
+  for (const path of ['gone-there', 'kind']) await rm(b.path(path))
+  await rm(b.path('empty-there'), { recursive: true })
+  await rename(b.path('moved-there'), b.path('there'))
+  await mkdir(b.path('folder'))
+  await writeFile(b.path('folder/large'), Buffer.alloc(1_234_567))
+  await b.sync()
+  await writeFile(b.path('kind'), 'a file again')
+  await b.sync()
+  await writeFile(a.path('both'), 'of a')
+  for (const path of ['gone-here', 'kind']) await rm(a.path(path))
+  await mkdir(a.path('kind'))
+  await writeFile(a.path('kind/new'), 'new')
+  await rm(a.path('empty-here'), { recursive: true })
+  await rename(a.path('moved-here'), a.path('here'))
+  await mkdir(a.path('made'))
+  const before = await a.tree()
+  const { code, text } = await a.sync('--dry-run')
+  t.equal(code, 0)
+  t.same(text.split('\n').filter(line => line !== '').sort(), [
+    '1 to upload (3 bytes), 2 to download (1.2 MB), 2 to move, 2 folders to create, 2 in conflict, 2 to delete here, 2 to delete on the server; nothing was done',
+    'both differs here and on the server: would name yours both (conflict 44625108)',
+    'kind is a folder here and a file on the server: would name the file kind (conflict 177c69cc)',
+    'would create the folder folder here',
+    'would create the folder made on the server',
+    'would delete gone-here on the server; its trash has it',
+    'would delete gone-there here; .magicstore/kept has it for 30 days',
+    'would delete the empty folder empty-here on the server',
+    'would delete the empty folder empty-there here',
+    'would download edited (12 bytes)',
+    'would download folder/large (1.2 MB)',
+    'would move moved-here to here on the server',
+    'would move moved-there to there here',
+    'would upload kind/new (3 bytes)'
+  ])
+  t.same(await a.tree(), before)
+  t.match(await a.sync(), { code: 0 })
+  await b.sync()
+  t.same(await b.tree(), await a.tree())
+  t.match(await a.sync('--dry-run'), { code: 0, text: 'equal: nothing to do\n' })
+})
+
+test('a terminal shows how many acts and bytes are done, and how long the rest takes', { skip: lacksTerminal }, async t => {
+  const { a, folder, server } = await openPair(t)
+  for (const [name, size] of [['large', 9_000_000], ['small', 10]] as const) await writeFile(a.path(name), Buffer.alloc(size, 1))
+  const text = await runOnTerminal(t, ['sync', join(folder, 'a'), server.url], { ...a.settings, NODE_OPTIONS: `--import=${ahead}` })
+  t.match(text, 'looking for changes')
+  t.match(text, /0 of 2, \d+ (?:bytes|kB) of 9\.0 MB, \d+ (?:s|min|h) left/)
+  t.ok(text.includes('\r\x1b[Kupload: large\r\n'))
+  t.ok(text.endsWith('\r\x1b[Kequal\r\n\r\x1b[K'), JSON.stringify(text.slice(-60)))
+})
+
+test('a folder that can\'t be read waits, and nothing of it is deleted', async t => {
+  const { a, b, server, secret, folder } = await openPair(t)
+  await mkdir(a.path('d'))
+  await writeFile(a.path('d/x'), 'one')
+  await a.sync()
+  await chmod(a.path('d'), 0)
+  const url = server.url
+  const { code, stdout } = await runBin(['sync', join(folder, 'a'), url], a.settings, '', { under: WITHOUT_ROOTS_ACCESS, nodeArgs: ['--import', ahead] })
+  await chmod(a.path('d'), 0o755)
+  t.equal(code, 1)
+  t.match(stdout, /^waits: d\/x \(its folder can't be read/m)
+  t.match(await a.sync(), { code: 0, text: 'equal\n' })
+  t.match(await b.sync(), { code: 0 })
+  t.same(await b.tree(), { d: '/', 'd/x': 'one' })
+  t.ok(secret)
 })

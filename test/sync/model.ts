@@ -1,6 +1,6 @@
 import { RemoteError, type Doing, type Remote, type State, type StateChange, type ServerEntry } from '#src/sync/ports.ts'
 import type { BaseRow } from '#src/sync/plan.ts'
-import { synchronize, type RunResult } from '#src/sync/sync.ts'
+import { ServerLost, synchronize, type RunResult } from '#src/sync/sync.ts'
 import { createRandom, type Random } from '../kit/random.ts'
 import { createModelDisk, DiskError, portOf, type ModelClock, type ModelDisk } from './model-disk.ts'
 import { createModelServer } from './model-server.ts'
@@ -151,7 +151,7 @@ export class World {
           })
         } catch (error) {
           if (error instanceof Killed) this.log.push(`${name}: killed`)
-          else if (error instanceof Error && error.message === 'the server does not answer') this.log.push(`${name}: ${error.message}`)
+          else if (error instanceof ServerLost) this.log.push(`${name}: ${error.message}`)
           else throw error
           return undefined
         } finally {

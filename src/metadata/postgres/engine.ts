@@ -1,6 +1,6 @@
 import { and, type Column, gt, gte, is, lt, type SQL, sql } from 'drizzle-orm'
 import { PgSelectBase } from 'drizzle-orm/pg-core'
-import type { Engine, NameRange } from '../engine.ts'
+import type { Engine, NameRange, NumberRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
 import {
   placeholder, prepared, type PreparedQuery, type Query, type Rule, runIn, type Step, type QueryValues
@@ -79,7 +79,8 @@ export function createPostgresEngine (connections: ConnectionPool, testClock: ((
     newChangeId: sql`nextval('changes_id_seq')`,
     lastChangeId: sql`coalesce(pg_sequence_last_value('changes_id_seq'), 0)`,
     isAmong: (column, list) => sql`${column} = any(${placeholder(list)})`,
-    namesBetween
+    namesBetween,
+    numbersAfter
   }
 }
 
@@ -91,6 +92,11 @@ function namesBetween (column: Column, { prefix, after, isAscending }: NameRange
     end === undefined ? undefined : lt(column, end),
     after === undefined ? undefined : further(column, after)
   )
+}
+
+/** A row value: for one number PostgreSQL might read the files of all accounts by their ids. */
+function numbersAfter ([number, id]: readonly [Column, Column], { key, id: after, isAscending }: NumberRange): SQL[] {
+  return [sql`(${number}, ${id}) ${isAscending ? sql`>` : sql`<`} (${key}, ${after})`]
 }
 
 /** Keys in one query. */

@@ -18,7 +18,7 @@ import * as postgres from './schema.ts'
  */
 const tables = [
   'installation', 'accounts', 'tokens', 'totpSecrets', 'passkeys', 'recoveryCodes', 'accountNetworks', 'events',
-  'folders', 'files', 'changes', 'links', 'linkNetworks', 'kept'
+  'folders', 'files', 'changes', 'links', 'linkNetworks', 'kept', 'deletions'
 ] as const
 
 type TableName = typeof tables[number]

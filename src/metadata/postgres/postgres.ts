@@ -57,20 +57,22 @@ export async function openPostgresMetadata ({
     await applyMigrations(connections, longRunning, options)
     const { id: installationId, epoch } = await identify(connections)
     const ids = createIds(epoch)
+    const repositories = createRepositories({
+      engine,
+      ids,
+      longRunning: createPostgresEngine(longRunning, clock),
+      retentionPolicy,
+      openAttempts: createOpenAttempts(engine),
+      discardedBlobs: createDiscardedBlobs(engine)
+    })
+    await repositories.sortKeys.fill()
     return {
       installationId,
       ids,
       // The server answers for its storage: nothing that fails there makes this process unfit to go on.
       failed: new Promise(() => {}),
       now: () => engine.read(engine.now),
-      ...createRepositories({
-        engine,
-        ids,
-        longRunning: createPostgresEngine(longRunning, clock),
-        retentionPolicy,
-        openAttempts: createOpenAttempts(engine),
-        discardedBlobs: createDiscardedBlobs(engine)
-      }),
+      ...repositories,
       checkIntegrity: () => checkIntegrity(longRunning),
       // A row with the same values is a new version of it, and so a commit.
       probe: () => connections.apply(async db => {

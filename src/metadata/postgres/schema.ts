@@ -22,6 +22,7 @@ const dialect: Dialect = {
   boolean,
   text,
   key: byCodePoint,
+  computed: expression => name => int8(name).generatedAlwaysAs(expression).notNull(),
   json: <T>(name: string) => customType<{ data: T, driverData: string }>(jsonText)(name),
   identity,
   uploadId: name => byCodePoint(name).primaryKey(),
@@ -31,7 +32,7 @@ const dialect: Dialect = {
 export const {
   accounts, tokens, attempts, accountNetworks, events,
   totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges,
-  files, folders, kept, locks, changes, links, linkNetworks, uploads, blobLeases
+  files, folders, kept, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect)
 
 /**

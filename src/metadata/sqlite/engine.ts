@@ -1,6 +1,6 @@
-import { and, type Column, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
+import { and, type Column, eq, gt, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import type { Engine, NameRange } from '../engine.ts'
+import type { Engine, NameRange, NumberRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
 import {
   type Db, first, placeholder, type Query, query, type QueryValues, type Rule, runIn, type Step
@@ -107,7 +107,8 @@ export function createSqliteEngine ({
       const list = sql.param(placeholder(name), { mapToDriverValue: JSON.stringify })
       return sql`${column} IN (SELECT value FROM json_each(${list}))`
     },
-    namesBetween
+    namesBetween,
+    numbersAfter
   }
 }
 
@@ -117,6 +118,14 @@ function namesBetween (column: Column, { prefix, after, isAscending }: NameRange
   return isAscending
     ? and(gte(column, sql`max(${prefix}, ${after})`), ne(column, after), lt(column, endOf(prefix)))
     : and(gte(column, prefix), lt(column, sql`min(${endOf(prefix)}, ${after})`))
+}
+
+/** First those with the same number: of a row value SQLite seeks to the number only, and reads all that have it. */
+function numbersAfter (
+  [number, id]: readonly [Column, Column], { key, id: after, isAscending }: NumberRange
+): (SQL | undefined)[] {
+  const further = isAscending ? gt : lt
+  return [and(eq(number, key), further(id, after)), further(number, key)]
 }
 
 /** A value greater than every name with this prefix. Any blob is greater than any text. */

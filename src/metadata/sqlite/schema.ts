@@ -1,3 +1,4 @@
+import type { SQL } from 'drizzle-orm'
 import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { createTables, jsonText, type Dialect } from '../schema.ts'
 
@@ -14,6 +15,9 @@ const dialect = {
   boolean: (name: string) => integer(name, { mode: 'boolean' }),
   text,
   key: text,
+  // Not stored: no column can be added that is.
+  computed: (expression: SQL) => (name: string) =>
+    integer(name).generatedAlwaysAs(expression, { mode: 'virtual' }).notNull(),
   json: (name: string) => customType(jsonText)(name),
   identity,
   uploadId: (name: string) => text(name).notNull().unique('uploads_id'),
@@ -30,7 +34,7 @@ export const discardedBlobs = sqliteTable('discarded_blobs', {
 export const {
   accounts, tokens, attempts, accountNetworks, events,
   totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges,
-  files, folders, kept, locks, changes, links, linkNetworks, uploads, blobLeases
+  files, folders, kept, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect as unknown as Dialect)
 
 /** One row: the id of the installation, which is the audience of its tokens, and its epoch. */

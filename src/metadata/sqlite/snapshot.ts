@@ -1,4 +1,4 @@
-import { and, type Column, count, getTableName, gte, lt, sql } from 'drizzle-orm'
+import { and, type Column, count, getTableName, gte, lt, ne, sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Snapshot, SnapshotBlob } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
@@ -85,13 +85,15 @@ interface BlobColumns {
 function contentOf (
   db: BetterSQLite3Database, table: typeof files | typeof kept, id: typeof files.blobId | typeof kept.id
 ): BlobColumns {
+  // A deleted folder has no blob, and so no digest. Older databases have none.
+  const isContent = ne(table.sha256, '')
   // A range uses the index, a pattern would not.
   const columns = { id: sql<string>`${id}`, size: sql<number>`${table.size}`, sha256: sql<string>`${table.sha256}` }
   const byPrefix = db.select(columns).from(table)
-    .where(and(gte(id, sql.placeholder('prefix')), lt(id, sql.placeholder('end')))).prepare()
+    .where(and(isContent, gte(id, sql.placeholder('prefix')), lt(id, sql.placeholder('end')))).prepare()
   const sums = { count: count(), bytes: sql<number>`coalesce(sum(${table.size}), 0)` }
   return {
-    sum: () => db.select(sums).from(table).get() as { count: number, bytes: number },
+    sum: () => db.select(sums).from(table).where(isContent).get() as { count: number, bytes: number },
     // `g` follows the last hex digit.
     blobs: prefix => byPrefix.all({ prefix, end: `${prefix}g` })
   }

@@ -61,19 +61,21 @@ export async function openSqliteMetadata (
     const committer = new Committer(client, syncLog)
     const longTransactions = new LongTransactions({ file, clock })
     const engine = createSqliteEngine({ db, committer, longTransactions, clock, withSpace })
+    const repositories = createRepositories({
+      engine,
+      ids,
+      longRunning: engine,
+      retentionPolicy,
+      openAttempts: createOpenAttempts(engine),
+      discardedBlobs: createDiscardedBlobs(engine, retentionLock.isHeld)
+    })
+    await repositories.sortKeys.fill()
     return {
       installationId,
       ids,
       failed: committer.failed,
       now: async () => clock(),
-      ...createRepositories({
-        engine,
-        ids,
-        longRunning: engine,
-        retentionPolicy,
-        openAttempts: createOpenAttempts(engine),
-        discardedBlobs: createDiscardedBlobs(engine, retentionLock.isHeld)
-      }),
+      ...repositories,
       checkIntegrity: () => committer.read(() => integrityErrors(client)),
       probe: () => committer.commit(() => probe(db, client)),
       watchCommits: observer => committer.watch(observer),

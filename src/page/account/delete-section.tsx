@@ -3,7 +3,7 @@ import { useId, useState } from 'preact/hooks'
 import { withProof } from '../factors/proof.ts'
 import { leave } from '../session.ts'
 import { session, usernameOf } from '../session-state.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { PasswordDialog } from './password-dialog.tsx'
 import { Section } from './section.tsx'
 

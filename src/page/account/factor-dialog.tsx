@@ -6,7 +6,7 @@ import { RecoveryCodes } from '../factors/recovery-codes.tsx'
 import { startTotp, TotpStep } from '../factors/totp-step.tsx'
 import { notify } from '../notices.tsx'
 import { session, usernameOf } from '../session-state.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { PasswordDialog } from './password-dialog.tsx'
 
 const words = texts.factors

@@ -4,7 +4,7 @@ import { Dialog } from '../dialog.tsx'
 import { AccountPassword, fieldsOf, isPasswordWrong } from '../fields.tsx'
 import { ProblemText } from '../problem.tsx'
 import { session, usernameOf } from '../session-state.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 
 interface PasswordDialogProps {

@@ -6,7 +6,7 @@ import { notifyOfLinks } from '../links/notify-of-links.ts'
 import { ProblemText } from '../problem.tsx'
 import { replaceSession, signIn } from '../session.ts'
 import { session, usernameOf } from '../session-state.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 import { Section } from './section.tsx'
 

@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { isFocusLost } from '../focus.ts'
 import { Retry } from '../problem.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 
 interface SectionProps {
   title: string

@@ -1,11 +1,11 @@
 import { useState } from 'preact/hooks'
 import { ActionButton } from '../action-button.tsx'
-import { formatTime } from '../format.ts'
+import { formatTime, formatTimes } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
 import { leave } from '../session.ts'
 import { session, sessionIdOf } from '../session-state.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 import { Section, Unloaded } from './section.tsx'
 import type { TokenListProps } from './token-section.tsx'
@@ -37,15 +37,21 @@ export function SessionSection ({ tokens, error, reload }: TokenListProps) {
 }
 
 function SessionList ({ tokens, error, reload }: TokenListProps & { tokens: Token[] }) {
+  const times = formatTimes(tokens.map(({ createdAt }) => createdAt))
   return (
     <>
-      <ul class='rows'>{tokens.map(token => <SessionRow key={token.id} token={token} reload={reload} />)}</ul>
+      <ul class='rows'>
+        {tokens.map((token, index) => (
+          <SessionRow key={token.id} token={token} time={times[index] ?? ''} reload={reload} />
+        ))}
+      </ul>
       <ProblemText error={error} />
     </>
   )
 }
 
-function SessionRow ({ token, reload }: { token: Token, reload: () => Promise<void> }) {
+/** `time`: when it began, in words that tell it from the others. */
+function SessionRow ({ token, time, reload }: { token: Token, time: string, reload: () => Promise<void> }) {
   const { id, createdAt, lastUsedAt, browser, system, factors } = token
   const ending = useAction(() => revoke(id).then(reload))
   const words = texts.account
@@ -59,13 +65,13 @@ function SessionRow ({ token, reload }: { token: Token, reload: () => Promise<vo
           {isThis && <span class='tag now'>{words.thisSession}</span>}
         </p>
         <p class='hint'>
-          <time dateTime={createdAt}>{words.signedIn(formatTime(createdAt), factors)}</time>
+          <time dateTime={createdAt}>{words.signedIn(time, factors)}</time>
           {lastUsedAt !== null && <time dateTime={lastUsedAt}>{words.used(formatTime(lastUsedAt))}</time>}
         </p>
         <ProblemText error={ending.error} />
       </div>
       {!isThis && (
-        <ActionButton action={ending} class='danger' aria-label={words.endOf(device, formatTime(createdAt))}>
+        <ActionButton action={ending} class='danger' aria-label={words.endOf(device, time)}>
           {words.end}
         </ActionButton>
       )}

@@ -5,7 +5,7 @@ import { expiryOf, ExpiryField, type Lifetime } from '../expiry.tsx'
 import { GivenNameField } from '../fields.tsx'
 import { withProof } from '../factors/proof.ts'
 import { SecretField } from '../secret-field.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { PasswordDialog } from './password-dialog.tsx'
 import { lifetimes, scopes, type NewToken, type Scope } from './tokens.ts'
 

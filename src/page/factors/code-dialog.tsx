@@ -3,7 +3,7 @@ import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { fieldsOf } from '../fields.tsx'
 import { ProblemText } from '../problem.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 import { confirmWithPasskey, type Proof } from './passkeys.ts'
 import type { Demand } from './proof.ts'
@@ -11,12 +11,20 @@ import { usePasskeys } from './use-passkeys.ts'
 
 const words = texts.factors
 
-/** Asks for a code of the second factor: from an app, a recovery code, or by a passkey. */
-export function CodeDialog ({ demand: { proof, note, error, isAnswered, answer, cancel } }: { demand: Demand }) {
-  const [kind, setKind] = useState<'totp' | 'recovery'>('totp')
-  const [sentKind, setSentKind] = useState(kind)
+type Kind = 'totp' | 'recovery'
+
+/**
+ * Asks for the second factor: a code from an app or a passkey, whichever the account has, or a recovery code instead.
+ */
+export function CodeDialog ({ demand }: { demand: Demand }) {
+  const { proof, factors, note, error, isAnswered, answer, cancel } = demand
+  const { isUsable, reason } = usePasskeys()
+  const hasTotp = factors.includes('totp')
+  const [chosen, setKind] = useState<Kind>()
+  const hasPasskey = factors.includes('passkey')
+  const kind = chosen ?? (hasTotp ? 'totp' : hasPasskey && isUsable !== false ? undefined : 'recovery')
+  const [sentKind, setSentKind] = useState<Kind>()
   const form = useRef<HTMLFormElement>(null)
-  const other = kind === 'totp' ? 'recovery' : 'totp'
   // A layout effect, so that it resets nothing that the user types next.
   useLayoutEffect(() => {
     form.current?.reset()
@@ -27,22 +35,29 @@ export function CodeDialog ({ demand: { proof, note, error, isAnswered, answer, 
     setSentKind(kind)
     if (!isAnswered) answer(code)
   }
+  const others = [...hasTotp ? ['totp' as const] : [], 'recovery' as const].filter(other => other !== kind)
   return (
     <Dialog title={words.title} onClose={cancel}>
       {note !== undefined && <p>{note}</p>}
-      <form ref={form} onSubmit={submit}>
-        <CodeField key={kind} kind={kind} error={kind === sentKind ? error : undefined} />
-        <button class='primary' aria-disabled={isAnswered}>{words.continue}</button>
-      </form>
+      {kind !== undefined && (
+        <form ref={form} onSubmit={submit}>
+          <CodeField key={kind} kind={kind} error={kind === sentKind ? error : undefined} />
+          <button class='primary' aria-disabled={isAnswered}>{words.continue}</button>
+        </form>
+      )}
       <div class='ways'>
-        <PasskeyButton proof={proof} answer={answer} />
-        <button type='button' class='link' onClick={() => setKind(other)}>{words.toKind[other]}</button>
+        {hasPasskey && isUsable === true &&
+          <PasskeyButton proof={proof} answer={answer} isFirst={kind === undefined} />}
+        {hasPasskey && reason !== undefined && <p class='hint'>{reason}</p>}
+        {others.map(other => (
+          <button key={other} type='button' class='link' onClick={() => setKind(other)}>{words.toKind[other]}</button>
+        ))}
       </div>
     </Dialog>
   )
 }
 
-export function CodeField ({ kind, error }: { kind: 'totp' | 'recovery', error: unknown }) {
+export function CodeField ({ kind, error }: { kind: Kind, error: unknown }) {
   const id = useId()
   const isTotp = kind === 'totp'
   return (
@@ -59,15 +74,17 @@ export function CodeField ({ kind, error }: { kind: 'totp' | 'recovery', error: 
   )
 }
 
-/** The button that uses a passkey instead of a code, or why there is none. */
-function PasskeyButton ({ proof, answer }: { proof: Proof, answer: (code: string) => void }) {
-  const { isUsable, reason } = usePasskeys()
+interface PasskeyButtonProps { proof: Proof, answer: (code: string) => void, isFirst: boolean }
+
+/** The button that uses a passkey; `isFirst`: no code is asked for. */
+function PasskeyButton ({ proof, answer, isFirst }: PasskeyButtonProps) {
   const confirming = useAction(async () => answer(await confirmWithPasskey(proof)))
-  if (!isUsable) return reason === undefined ? null : <p class='hint'>{reason}</p>
+  const place = useRef<HTMLDivElement>(null)
+  useLayoutEffect(() => { if (isFirst) place.current?.querySelector('button')?.focus() }, [])
   return (
-    <>
-      <ActionButton action={confirming}>{words.usePasskey}</ActionButton>
+    <div class='ways' ref={place}>
+      <ActionButton action={confirming} class={isFirst ? 'primary' : ''}>{words.usePasskey}</ActionButton>
       <ProblemText error={confirming.error} />
-    </>
+    </div>
   )
 }

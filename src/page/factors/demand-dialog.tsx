@@ -1,6 +1,5 @@
-import { CodeDialog } from './code-dialog.tsx'
+import { CodeDialog, SetUpDialog } from '../later.tsx'
 import { demand } from './proof.ts'
-import { SetUpDialog } from './set-up-dialog.tsx'
 
 /** The dialog for what the server demands in addition to the password. */
 export function DemandDialog () {

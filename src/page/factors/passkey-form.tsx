@@ -1,7 +1,7 @@
 import type { MagicStore, Password } from 'magicstore'
 import { GivenNameField } from '../fields.tsx'
 import { session, sessionIdOf } from '../session-state.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { makePasskey } from './passkeys.ts'
 import { withProof } from './proof.ts'
 

@@ -5,10 +5,15 @@ import { baseUrl } from '../folder.ts'
 import { texts } from '../texts.ts'
 import type { Proof } from './passkeys.ts'
 
+/** What can be asked for beside the password. */
+export type CodeFactor = 'totp' | 'passkey' | 'recovery_code'
+
 /** What the server demands in addition to the password: a code, or that a second factor is set up first. */
 export interface Demand {
   readonly kind: 'code' | 'setup'
   readonly proof: Proof
+  /** The second factors of the account. */
+  readonly factors: readonly CodeFactor[]
   /** Why the user is asked, if it is not clear, such as for a second code. */
   readonly note: string | undefined
   /** Why the last code was refused. */
@@ -42,6 +47,7 @@ export async function withCode<Result> (
   let code: string | undefined
   let isSetUp = false
   let hasAsked = false
+  let factors: readonly CodeFactor[] = []
   try {
     for (;;) {
       try {
@@ -50,8 +56,9 @@ export async function withCode<Result> (
         const hadCode = code !== undefined
         const kind = kindOf(error, hadCode)
         hasAsked = true
+        factors = factorsIn(error) ?? factors
         code = await ask({
-          kind, proof, note: isSetUp ? texts.factors.isSetUp : note, error: hadCode ? error : undefined
+          kind, proof, factors, note: isSetUp ? texts.factors.isSetUp : note, error: hadCode ? error : undefined
         })
         isSetUp ||= kind === 'setup'
       }
@@ -60,6 +67,11 @@ export async function withCode<Result> (
     // A call by the dialog that sets up a factor must not dismiss the demand for it.
     if (hasAsked) await dismiss()
   }
+}
+
+function factorsIn (error: unknown): readonly CodeFactor[] | undefined {
+  const { problem } = error instanceof MagicStoreError ? error : {}
+  return problem?.factors?.filter(factor => factor !== 'password')
 }
 
 /** What the server demands by an error. @throws the error if that is nothing. */
@@ -73,7 +85,7 @@ function kindOf (error: unknown, hadCode: boolean): Demand['kind'] {
   throw error
 }
 
-function ask (asked: Pick<Demand, 'kind' | 'proof' | 'note' | 'error'>): Promise<string | undefined> {
+function ask (asked: Pick<Demand, 'kind' | 'proof' | 'factors' | 'note' | 'error'>): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     demand.value = {
       ...asked,

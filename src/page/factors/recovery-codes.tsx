@@ -1,6 +1,6 @@
 import { useRef } from 'preact/hooks'
 import { Icon } from '../icon.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useCopy } from '../use-copy.ts'
 
 const words = texts.factors

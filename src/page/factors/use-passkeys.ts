@@ -4,7 +4,8 @@ import { texts } from '../texts.ts'
 import { useLoaded } from '../use-loaded.ts'
 
 interface PasskeySupport {
-  readonly isUsable: boolean
+  /** Undefined until it is known. */
+  readonly isUsable: boolean | undefined
   /** Why passkeys can't be used here. */
   readonly reason?: string
 }
@@ -12,7 +13,7 @@ interface PasskeySupport {
 /** Whether passkeys can be used: the browser must support them, at the host name of the server that they belong to. */
 export function usePasskeys (): PasskeySupport {
   const { value } = useLoaded(loadSupport)
-  return value ?? { isUsable: false }
+  return value ?? { isUsable: undefined }
 }
 
 async function loadSupport (): Promise<PasskeySupport> {

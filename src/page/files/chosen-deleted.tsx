@@ -6,7 +6,7 @@ import { deleteAllForGood, restoreAll } from './many-deleted.ts'
 import { countOf, running } from './many.ts'
 import { NamedEntries } from './named-entries.tsx'
 import { SelectionBar } from './selection-bar.tsx'
-import { trashFocus } from './trash.ts'
+import { titleOf, trashFocus } from './trash.ts'
 
 const words = texts.selection
 
@@ -23,8 +23,8 @@ export function deleteChosenForGood (): void {
 export function ChosenDeleted () {
   const chosen = chosenDeleted.entries.value
   const acts = [
-    { label: texts.files.restore, icon: 'restore', run: () => { void restoreAll(chosen) } },
-    { label: texts.files.deleteForGood, icon: 'trash', isDanger: true, run: deleteChosenForGood }
+    { label: texts.files.restore, icon: 'restore', action: () => { void restoreAll(chosen) } },
+    { label: texts.files.deleteForGood, icon: 'trash', isDanger: true, action: deleteChosenForGood }
   ] as const
   return (
     <>
@@ -35,7 +35,7 @@ export function ChosenDeleted () {
           action={async () => { void deleteAllForGood(chosen) }} onClose={close}
         >
           <p>{words.deleteForGoodHint}</p>
-          <NamedEntries names={chosen.map(({ name }) => name)} />
+          <NamedEntries names={chosen.map(titleOf)} />
         </Question>
       )}
     </>

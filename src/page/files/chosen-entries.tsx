@@ -1,4 +1,6 @@
 import { signal } from '@preact/signals'
+import { formatNumber } from '../format.ts'
+import { FolderDialog } from '../later.tsx'
 import { Question } from '../question.tsx'
 import { hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
@@ -6,16 +8,15 @@ import { chosenEntries } from './chosen.ts'
 import { download, downloadZip } from './downloads.ts'
 import { filesFocus, isFolder, type Entry } from './entries.ts'
 import { notifyProblem } from './files.ts'
-import { moveAll, removeAll } from './many-files.ts'
+import { copyAll, losing, moveAll, removeAll } from './many-files.ts'
 import { countOf, running } from './many.ts'
-import { MoveDialog } from './move-dialog.tsx'
 import { NamedEntries } from './named-entries.tsx'
-import { SelectionBar } from './selection-bar.tsx'
+import { SelectionBar, type Act } from './selection-bar.tsx'
 
 const words = texts.selection
 
 /** The dialog about the chosen files and folders. */
-const opened = signal<'moving' | 'removal' | undefined>(undefined)
+const opened = signal<'move' | 'copy' | 'removal' | undefined>(undefined)
 
 const close = () => { opened.value = undefined }
 
@@ -36,20 +37,33 @@ async function downloadChosen (chosen: readonly Entry[]): Promise<void> {
   else await download(first)
 }
 
+/** What can be done with the chosen files and folders, in the bar and in their menu. */
+export function chosenActs (): readonly Act[] {
+  const chosen = chosenEntries.entries.value
+  return [
+    { label: texts.files.download, icon: 'download', action: () => { downloadChosen(chosen).catch(notifyProblem) } },
+    { label: texts.folders.move, icon: 'move', action: () => { opened.value = 'move' } },
+    { label: texts.files.copy, icon: 'copy', action: () => { opened.value = 'copy' } },
+    { label: texts.files.remove, icon: 'trash', isDanger: true, action: removeChosen }
+  ]
+}
+
 /** The bar and the dialogs of the chosen files and folders. */
 export function ChosenEntries () {
   const chosen = chosenEntries.entries.value
-  const acts = [
-    { label: texts.files.download, icon: 'download', run: () => { downloadChosen(chosen).catch(notifyProblem) } },
-    { label: texts.folders.move, icon: 'move', run: () => { opened.value = 'moving' } },
-    { label: texts.files.remove, icon: 'trash', isDanger: true, run: removeChosen }
-  ] as const
   return (
     <>
-      <SelectionBar selection={chosenEntries} focus={filesFocus} acts={acts} />
-      {opened.value === 'moving' &&
-        <MoveDialog entries={chosen} action={async folder => { void moveAll(chosen, folder) }} onClose={close} />}
+      <SelectionBar selection={chosenEntries} focus={filesFocus} acts={chosenActs()} />
+      {(opened.value === 'move' || opened.value === 'copy') && (
+        <FolderDialog
+          act={opened.value} entries={chosen} onClose={close}
+          action={opened.value === 'move'
+            ? async folder => { void moveAll(chosen, folder) }
+            : async folder => { void copyAll(chosen, folder) }}
+        />
+      )}
       {opened.value === 'removal' && <RemovalQuestion />}
+      {losing.value !== undefined && <LossQuestion {...losing.value} />}
     </>
   )
 }
@@ -65,6 +79,21 @@ function RemovalQuestion () {
     <Question title={title} label={label} action={async () => { void removeAll(chosen) }} onClose={close}>
       <p>{hasTrash ? words.removeHint : words.deleteAllHint}</p>
       <NamedEntries names={named.map(({ name }) => name)} />
+    </Question>
+  )
+}
+
+/** Asks before a deletion pushes older contents out of the trash. */
+function LossQuestion ({ entries, lost }: { entries: readonly Entry[], lost: number }) {
+  const count = formatNumber(lost)
+  const leave = () => { losing.value = undefined }
+  return (
+    <Question
+      title={words.lostTitle(count)} label={words.goOn} action={async () => { void removeAll(entries, lost) }}
+      onClose={leave}
+    >
+      <p>{words.lostHint}</p>
+      <NamedEntries names={entries.map(({ name }) => name)} />
     </Question>
   )
 }

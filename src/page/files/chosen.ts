@@ -1,10 +1,10 @@
-import type { DeletedFile } from 'magicstore'
+import type { Deletion } from 'magicstore'
 import { entries, type Entry } from './entries.ts'
 import { Selection } from './selection.ts'
-import { trash } from './trash.ts'
+import { keyOfDeletion, trash } from './trash.ts'
 
 /** The chosen files and folders of the open folder. */
 export const chosenEntries = new Selection<Entry>(entries, ({ name }) => name)
 
-/** The chosen files of the trash. */
-export const chosenDeleted = new Selection<DeletedFile>(trash, ({ id }) => id)
+/** The chosen entries of the trash. */
+export const chosenDeleted = new Selection<Deletion>(trash, keyOfDeletion)

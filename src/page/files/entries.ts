@@ -1,37 +1,26 @@
 import { computed, signal } from '@preact/signals'
-import { bodyOf, type Folder, type ListQuery, type MagicStore, type StoredFile } from 'magicstore'
+import { bodyOf, type Folder, type MagicStore, type StoredFile } from 'magicstore'
 import { MAX_PAGE_ENTRIES, type Page, type PageQuery } from '../pages.ts'
-import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
+import { ancestorsOf, isWithin, lastOf, parentOf } from '../paths.ts'
 import { call } from '../session.ts'
 import { addressOf, openFolder, view } from '../view.ts'
 import { filesChanged } from './changes.ts'
 import { folded } from './folded.ts'
 import { createGridFocus } from './grid-focus.ts'
+import {
+  isSearch, keepOrder, order, readChoice, scope, searchText, writeAddress, writeChoice, type Order, type Scope
+} from './list-choice.ts'
 import { Listing } from './listing.ts'
+import { compareNames } from './name-order.ts'
 
-/** How many names the server searches for one request. */
-const MAX_SEARCHED_NAMES = 100_000
+/** With more, the server may have ended a search before the last name. */
+const SEARCHED_NAMES = 98_000
 
-export type Order = NonNullable<ListQuery['order']>
-
-/** Where a search looks: directly in the open folder, or in all of them. */
-export type Scope = 'folder' | 'everywhere'
-
-/** What is directly in the open folder, or a file that was found in another one. */
+/** What is directly in the open folder, or what was found in others. */
 export type Entry = FolderEntry | StoredFile
 export type FolderEntry = Folder & { readonly size?: never }
 
-export const order = signal<Order>('name')
-
-/** The text that names must contain; empty for all entries. */
-export const searchText = signal('')
-
-export const scope = signal<Scope>('folder')
-
-/** Whether the list has the results of a search in all folders. */
-export const isEverywhere = computed(() => searchText.value !== '' && scope.value === 'everywhere')
-
-/** Whether the results may be incomplete: in an order by date or size, the server searches only some names. */
+/** Whether the results may be incomplete: but in the order `name`, the server searches only some names. */
 export const isIncomplete = signal(false)
 
 /** The file that gets the focus as soon as its folder is listed. */
@@ -40,12 +29,15 @@ export const fileToFocus = signal<string | undefined>(undefined)
 /** The folder whose entries are listed. */
 let listedFolder = openFolder.peek()
 
-/** The entries of the open folder: its folders by name, then its files in the chosen order. Or what was found. */
+/** Whether its search and order have been read from the address. */
+let hasChoice = false
+
+/** The entries of the open folder: its folders by name, then its files in the chosen order. Or what was found so. */
 export const entries = new Listing<Entry>((query, signal) => {
   isIncomplete.value = false
   // No name within a folder contains a slash.
   if (searchText.value.includes('/')) return Promise.resolve({ entries: [], next: null })
-  return call(store => isEverywhere.value ? loadFiles(store, query, signal) : loadEntries(store, query, signal))
+  return call(store => loadEntries(store, query, signal))
 }, ({ name }) => name)
 
 export const files = computed(() => entries.entries.value.filter(entry => !isFolder(entry)))
@@ -59,33 +51,31 @@ export function isFolder (entry: Entry): entry is FolderEntry {
   return !('size' in entry)
 }
 
-export function isByName (order: Order): boolean {
-  return order === 'name' || order === '-name'
-}
-
 export function sortBy (next: Order): void {
   order.value = next
+  // In this order only a search finds more.
+  if (next !== 'name') keepOrder(next)
+  writeChoice()
   showFromTop()
 }
 
 export function search (text: string): void {
   searchText.value = text
+  writeChoice()
   showFromTop()
 }
 
 export function searchIn (next: Scope): void {
   scope.value = next
+  writeChoice()
   showFromTop()
 }
 
-/** Opens the folder of a file that was found, with the focus on the file. */
-export function showInFolder ({ name }: StoredFile): void {
+/** Opens the folder of what was found, with the focus on it. Back returns to what was found. */
+export function showInFolder ({ name }: Entry): void {
   fileToFocus.value = name
-  if (parentOf(name) !== openFolder.peek()) location.hash = addressOf(parentOf(name))
-  else {
-    searchText.value = ''
-    entries.replace()
-  }
+  writeAddress()
+  location.hash = addressOf(parentOf(name))
 }
 
 function showFromTop (): void {
@@ -93,12 +83,20 @@ function showFromTop (): void {
   entries.restart()
 }
 
+/** Lists what the address says, if that is another search or order than the listed one. */
+export function followAddress (): void {
+  const before = [searchText.peek(), scope.peek(), order.peek()].join()
+  readChoice()
+  if (before !== [searchText.peek(), scope.peek(), order.peek()].join()) entries.replace()
+}
+
 /** Loads the open folder. After going up, the folder that was left is the active row. */
 export function showFolder (): void {
   const [folder, before] = [openFolder.peek(), listedFolder]
-  if (folder === before) return entries.refresh()
+  if (folder === before && hasChoice) return entries.refresh()
   listedFolder = folder
-  searchText.value = ''
+  hasChoice = true
+  readChoice()
   const below = [...ancestorsOf(before), before].find(path => parentOf(path) === folder)
   filesFocus.active.value = below === undefined ? undefined : { key: below, column: 0 }
   entries.replace()
@@ -128,13 +126,15 @@ export function showEntry (entry: Entry): void {
   if (view.peek() === 'files' && isListed(entry)) filesFocus.focus({ key: entry.name, column: 0 })
 }
 
-/** Whether an entry belongs to the folder that is listed, or to what is searched for everywhere. */
+/** Whether an entry belongs to the folder that is listed, or to what is searched for. */
 export function isListed (entry: Entry): boolean {
-  return isEverywhere.value ? !isFolder(entry) && isFound(entry) : parentOf(entry.name) === listedFolder
+  return isSearch.value ? isFound(entry) : parentOf(entry.name) === listedFolder
 }
 
 function isFound ({ name }: Entry): boolean {
-  return folded(lastOf(name)).includes(folded(searchText.value))
+  const isInScope = scope.value === 'everywhere' || listedFolder === '' || isWithin(parentOf(name), listedFolder)
+  const last = folded(lastOf(name))
+  return isInScope && folded(searchText.value).split(/\s+/u).every(word => last.includes(word))
 }
 
 /** Runs an action on an entry of the list. If it fails, the row shows why. */
@@ -147,15 +147,21 @@ export async function runInRow<Row extends Entry> (
 
 /** Whether `other` comes after a new entry in the order of the list. */
 export function isAfter (other: Entry, entry: Entry): boolean {
-  if (isFolder(other)) return isFolder(entry) && other.name > entry.name
+  if (isFolder(other)) return isFolder(entry) && isBehind(other, entry, order.peek() === '-natural')
   return isFolder(entry) || fileOrders[order.peek()](other, entry)
+}
+
+function isBehind (other: Entry, entry: Entry, isReverse = false): boolean {
+  const sign = isReverse ? -1 : 1
+  return sign * compareNames(lastOf(other.name), lastOf(entry.name)) > 0
 }
 
 const fileOrders: Record<Order, (other: StoredFile, file: StoredFile) => boolean> = {
   name: (other, file) => other.name > file.name,
-  '-name': (other, file) => other.name < file.name,
-  newest: (other, file) => other.createdAt <= file.createdAt,
-  oldest: (other, file) => other.createdAt > file.createdAt,
+  natural: (other, file) => isBehind(other, file),
+  '-natural': (other, file) => isBehind(other, file, true),
+  changed: (other, file) => other.changedAt > file.changedAt,
+  '-changed': (other, file) => other.changedAt <= file.changedAt,
   largest: (other, file) => other.size <= file.size,
   smallest: (other, file) => other.size > file.size
 }
@@ -170,25 +176,38 @@ async function loadEntries (store: MagicStore, query: PageQuery, signal: AbortSi
     return { entries, next: next && `files ${next}` }
   }
   if (kind === 'files') return filesAt(at)
-  const params = { query: { folder: listedFolder, limit, ...at } }
   // Both at once: usually one page has all folders, and the files follow it.
-  const [answer, files] = await Promise.all([store.api.GET('/api/folders', { params, signal }), filesAt({})])
-  const { folders, next } = bodyOf(answer)
-  const found = folders.filter(isFound)
-  if (next !== null) return { entries: found, next: `folders ${next}` }
-  return { entries: [...found, ...files.entries], next: files.next }
+  const [folders, files] = await Promise.all([loadFolders(store, { limit, ...at }, signal), filesAt({})])
+  if (folders.next !== null) return { entries: folders.entries, next: `folders ${folders.next}` }
+  return { entries: [...folders.entries, ...files.entries], next: files.next }
+}
+
+async function loadFolders ({ api }: MagicStore, page: PageQuery, signal: AbortSignal): Promise<Page<FolderEntry>> {
+  const byName = order.value === 'name' || order.value === '-natural' ? order.value : 'natural'
+  const query = { ...queryOf(page), order: byName } as const
+  const { folders, next, searched } = bodyOf(await api.GET('/api/folders', { params: { query }, signal }))
+  noteIncomplete({ searched, isFull: folders.length === query.limit }, signal)
+  return { entries: folders, next }
 }
 
 async function loadFiles ({ api }: MagicStore, page: PageQuery, signal: AbortSignal): Promise<Page<StoredFile>> {
-  const isSearch = searchText.value !== ''
-  const search = isSearch ? { contains: searchText.value } : {}
-  const place = isEverywhere.value ? {} : { folder: listedFolder }
-  // The server returns one page for such a search.
-  const isOnePage = isSearch && !isByName(order.value)
-  const limit = isOnePage ? MAX_PAGE_ENTRIES : page.limit
-  const query = { ...page, limit, ...place, ...search, order: order.value }
+  const query = { ...queryOf(page), order: order.value }
   const { files, next, searched } = bodyOf(await api.GET('/api/files', { params: { query }, signal }))
-  const isFull = searched === MAX_SEARCHED_NAMES || files.length === limit
-  if (isOnePage && isFull && !signal.aborted) isIncomplete.value = true
+  noteIncomplete({ searched, isFull: files.length === query.limit }, signal)
   return { entries: files, next }
+}
+
+/** What is listed. Of a search in an order but `name`, the server returns one page. */
+function queryOf (page: PageQuery) {
+  if (!isSearch.value) return { ...page, folder: listedFolder }
+  const limit = order.value === 'name' ? page.limit : MAX_PAGE_ENTRIES
+  const place = scope.value === 'everywhere' ? {} : { folder: listedFolder, below: true }
+  return { ...page, limit, words: searchText.value, ...place }
+}
+
+function noteIncomplete (
+  { searched = 0, isFull }: { searched?: number | undefined, isFull: boolean }, { aborted }: AbortSignal
+): void {
+  const isOnePage = isSearch.value && order.value !== 'name'
+  if (isOnePage && (isFull || searched > SEARCHED_NAMES) && !aborted) isIncomplete.value = true
 }

@@ -1,18 +1,19 @@
-import { CutName, PathName } from '../file-name.tsx'
+import { CutName, FileName } from '../file-name.tsx'
 import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { IconButton } from '../icon-button.tsx'
 import { linkedNames } from '../links/links.ts'
-import { lastOf } from '../paths.ts'
+import { lastOf, parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { Time } from '../time.tsx'
 import { addressOf } from '../view.ts'
 import { visibleName } from '../visible-name.ts'
 import { chosenEntries } from './chosen.ts'
-import { isEverywhere, isFolder, order, refused, sortBy, type Entry, type Order } from './entries.ts'
+import { isFolder, refused, showInFolder, sortBy, type Entry } from './entries.ts'
 import { rename } from './folders.ts'
 import { kindOf, lookOf } from './kinds.ts'
+import { isSearch, order, type Order } from './list-choice.ts'
 import { RenameForm } from './rename-form.tsx'
 import { SelectionBox, SelectionHeader } from './selection-box.tsx'
 
@@ -29,7 +30,6 @@ export interface EntryCellsProps {
 export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRenamed }: EntryCellsProps) {
   const tabIndex = isActive ? 0 : -1
   const name = lastOf(entry.name)
-  const ownDate = isFolder(entry) ? null : entry.modifiedAt
   return (
     <>
       <SelectionBox selection={chosenEntries} entry={entry} name={entry.name} isActive={isActive} />
@@ -37,11 +37,11 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
         {isRenaming
           ? <EntryRenameForm entry={entry} onClose={onRenamed} />
           : <Name entry={entry} tabIndex={tabIndex} onOpen={onOpen} />}
+        {isSearch.value && !isRenaming && <FolderOfHit entry={entry} tabIndex={tabIndex} />}
         <Refusal name={entry.name} />
       </div>
       <div role='gridcell' class='size'>{isFolder(entry) ? texts.folders.kind : formatSize(entry.size)}</div>
-      <div role='gridcell' class='date own'>{typeof ownDate === 'string' && <Time timestamp={ownDate} />}</div>
-      <div role='gridcell' class='date'><Time timestamp={entry.createdAt} /></div>
+      <div role='gridcell' class='date'>{!isFolder(entry) && <Time timestamp={entry.changedAt} />}</div>
       <div role='gridcell' class='menu-cell'>
         <MenuButton name={name} tabIndex={tabIndex} onMenu={onMenu} />
       </div>
@@ -62,8 +62,7 @@ interface EntryNameProps { entry: Entry, tabIndex: number, onOpen: () => void }
 
 /** A folder is a link, so that it can be opened in another window. */
 function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
-  const shown = isEverywhere.value ? <PathName name={entry.name} /> : <CutName name={lastOf(entry.name)} />
-  const name = <>{shown}{linkedNames.value.has(entry.name) && <LinkMark />}</>
+  const name = <><CutName name={lastOf(entry.name)} />{linkedNames.value.has(entry.name) && <LinkMark />}</>
   const control = { 'data-cell': true, tabIndex, 'aria-label': nameLabel(entry) }
   if (isFolder(entry)) {
     return (
@@ -77,9 +76,27 @@ function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
   )
 }
 
-/** The accessible name of the control that opens an entry; with its path in results from all folders. */
+/** The folder of what was found, which opens it there. */
+export function FolderOfHit ({ entry, tabIndex }: { entry: Entry, tabIndex?: number }) {
+  const folder = parentOf(entry.name)
+  const path = folder === '' ? texts.views.files : folder
+  const open = (event: MouseEvent) => {
+    event.preventDefault()
+    showInFolder(entry)
+  }
+  return (
+    <a
+      class='hit-folder' data-cell={tabIndex !== undefined && true} tabIndex={tabIndex} href={addressOf(folder)}
+      aria-label={texts.files.inFolder(visibleName(path))} onClick={open}
+    >
+      <FileName name={path} />
+    </a>
+  )
+}
+
+/** The accessible name of the control that opens an entry; with its path in what was found. */
 export function nameLabel ({ name }: Entry): string {
-  const shown = visibleName(isEverywhere.value ? name : lastOf(name))
+  const shown = visibleName(isSearch.value ? name : lastOf(name))
   return linkedNames.value.has(name) ? `${shown} ${texts.links.has}` : shown
 }
 
@@ -125,11 +142,15 @@ interface Column {
 }
 
 const columns = {
-  name: { label: texts.files.columns.name, class: 'name-cell', ascending: 'name', descending: '-name', first: 'name' },
+  name: {
+    label: texts.files.columns.name, class: 'name-cell', ascending: 'natural', descending: '-natural', first: 'natural'
+  },
   size: {
     label: texts.files.columns.size, class: 'size', ascending: 'smallest', descending: 'largest', first: 'largest'
   },
-  added: { label: texts.files.columns.added, class: 'date', ascending: 'oldest', descending: 'newest', first: 'newest' }
+  changed: {
+    label: texts.files.columns.changed, class: 'date', ascending: 'changed', descending: '-changed', first: '-changed'
+  }
 } as const satisfies Record<string, Column>
 
 /** The column headers. A click sorts by the column; another click reverses the order. */
@@ -139,8 +160,7 @@ export function EntryHeader () {
       <SelectionHeader selection={chosenEntries} />
       <ColumnHeader {...columns.name} />
       <ColumnHeader {...columns.size} />
-      <div role='columnheader' class='date own'>{texts.files.columns.own}</div>
-      <ColumnHeader {...columns.added} />
+      <ColumnHeader {...columns.changed} />
       <div role='columnheader' class='menu-cell'><span class='hidden'>{texts.files.columns.actions}</span></div>
     </div>
   )

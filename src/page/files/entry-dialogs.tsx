@@ -1,28 +1,16 @@
-import type { StoredFile } from 'magicstore'
 import { FileName } from '../file-name.tsx'
 import { NameDialog } from '../name-dialog.tsx'
-import { lastOf } from '../paths.ts'
 import { Question } from '../question.tsx'
 import { texts } from '../texts.ts'
-import { nextName } from '../uploads/names.ts'
 import { isFolder, type Entry } from './entries.ts'
-import { copyFile, removeFile } from './files.ts'
-import { createFolder, removeFolder } from './folders.ts'
+import { removeFile } from './files.ts'
+import { removeAll } from './many-files.ts'
 
-export function NewFolder ({ onClose }: { onClose: () => void }) {
+interface NewFolderProps { action: (name: string) => Promise<void>, onClose: () => void }
+
+export function NewFolder ({ action, onClose }: NewFolderProps) {
   const { create, name, submit } = texts.folders
-  return <NameDialog title={create} label={name} name='' submit={submit} action={createFolder} onClose={onClose} />
-}
-
-/** Asks for the name of a copy in the folder of the file. */
-export function CopyDialog ({ file, onClose }: { file: StoredFile, onClose: () => void }) {
-  const { copyTitle, copyName, copySubmit } = texts.files
-  return (
-    <NameDialog
-      title={copyTitle(lastOf(file.name))} label={copyName} name={lastOf(nextName(file.name))} submit={copySubmit}
-      action={name => copyFile(file, name)} onClose={onClose}
-    />
-  )
+  return <NameDialog title={create} label={name} name='' submit={submit} action={action} onClose={onClose} />
 }
 
 /** Asks before a folder that is not empty is deleted, or a file if there is no trash. */
@@ -38,7 +26,10 @@ export function RemovalQuestion ({ entry, onClose }: { entry: Entry, onClose: ()
     )
   }
   return (
-    <Question title={folders.removeTitle} label={files.remove} action={() => removeFolder(entry)} onClose={onClose}>
+    <Question
+      title={folders.removeTitle} label={files.remove} action={async () => { void removeAll([entry]) }}
+      onClose={onClose}
+    >
       <p>{folders.removeHint} <FileName name={entry.name} /></p>
     </Question>
   )

@@ -2,12 +2,14 @@ import { CutName } from '../file-name.tsx'
 import { formatDate, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { linkedNames } from '../links/links.ts'
-import { lastOf, parentOf } from '../paths.ts'
+import { lastOf } from '../paths.ts'
 import { texts } from '../texts.ts'
 import { addressOf } from '../view.ts'
-import { FolderName } from './breadcrumbs.tsx'
-import { isEverywhere, isFolder, type Entry } from './entries.ts'
-import { EntryRenameForm, LinkMark, MenuButton, nameLabel, Refusal, type EntryCellsProps } from './entry-cells.tsx'
+import { isFolder, type Entry } from './entries.ts'
+import {
+  EntryRenameForm, FolderOfHit, LinkMark, MenuButton, nameLabel, Refusal, type EntryCellsProps
+} from './entry-cells.tsx'
+import { isSearch } from './list-choice.ts'
 import { Thumbnail } from './thumbnail.tsx'
 
 /** The tile of a file or folder: its picture, name, size and date. */
@@ -52,10 +54,10 @@ function Opener ({ entry, tabIndex, onOpen }: OpenerProps) {
   )
 }
 
-/** The size, and the file's own date if it has one. In results from all folders, the folder. */
+/** The size, and when the content was changed. Of what was found, the folder. */
 function Facts ({ entry }: { entry: Entry }) {
+  if (isSearch.value) return <FolderOfHit entry={entry} />
   if (isFolder(entry)) return <>{texts.folders.kind}</>
-  if (isEverywhere.value) return <FolderName path={parentOf(entry.name)} />
-  const date = entry.modifiedAt ?? entry.createdAt
+  const date = entry.changedAt
   return <>{formatSize(entry.size)} <time dateTime={date}>{formatDate(date)}</time></>
 }

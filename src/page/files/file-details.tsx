@@ -17,19 +17,33 @@ interface FileDetailsProps {
 
 /** The metadata of a file or a version. */
 export function FileDetails ({ type, size, sha256, modifiedAt, dates }: FileDetailsProps) {
+  return (
+    <>
+      <dl class='file-details'>
+        <Detail label={texts.files.details.type}><bdi>{type}</bdi></Detail>
+        <Detail label={texts.files.details.size}>{formatSize(size)}</Detail>
+        {modifiedAt !== null && <TimeDetail label='modified' timestamp={modifiedAt} />}
+        {dates.map(([label, timestamp]) => <TimeDetail key={label} label={label} timestamp={timestamp} />)}
+      </dl>
+      <Checksum sha256={sha256} />
+    </>
+  )
+}
+
+/** Few need it, so that it is folded away. */
+function Checksum ({ sha256 }: { sha256: string }) {
   const { copy, isCopied } = useCopy(sha256)
   return (
-    <dl class='file-details'>
-      <Detail label={texts.files.details.type}><bdi>{type}</bdi></Detail>
-      <Detail label={texts.files.details.size}>{formatSize(size)}</Detail>
-      {modifiedAt !== null && <TimeDetail label='modified' timestamp={modifiedAt} />}
-      {dates.map(([label, timestamp]) => <TimeDetail key={label} label={label} timestamp={timestamp} />)}
-      <Detail label={texts.files.details.sha256}>
-        <code>{sha256}</code>
-        {isSecureContext && <button type='button' onClick={() => { void copy() }}>{texts.copy}</button>}
-        <span role='status'>{isCopied !== undefined && (isCopied ? texts.copied : texts.files.notCopied)}</span>
-      </Detail>
-    </dl>
+    <details class='more'>
+      <summary>{texts.files.more}</summary>
+      <dl class='file-details'>
+        <Detail label={texts.files.details.sha256}>
+          <code>{sha256}</code>
+          {isSecureContext && <button type='button' onClick={() => { void copy() }}>{texts.copy}</button>}
+          <span role='status'>{isCopied !== undefined && (isCopied ? texts.copied : texts.files.notCopied)}</span>
+        </Detail>
+      </dl>
+    </details>
   )
 }
 

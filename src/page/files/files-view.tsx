@@ -1,43 +1,43 @@
 import { useEffect, useState } from 'preact/hooks'
 import { statusOf } from '../errors.ts'
 import { FileName } from '../file-name.tsx'
-import { LinkDialog } from '../links/link-dialog.tsx'
+import { FolderDialog, LinkDialog, NewFolder, Preview, RemovalQuestion, Versions } from '../later.tsx'
 import { refreshLinks } from '../links/links.ts'
 import { lastOf, parentOf } from '../paths.ts'
 import { hasLinks, hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
+import { isArriving } from '../uploads/upload-list.ts'
 import { addressOf, openFolder } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
-import { ChosenEntries, removeChosen } from './chosen-entries.tsx'
+import { chosenActs, ChosenEntries, removeChosen } from './chosen-entries.tsx'
 import { chosenEntries } from './chosen.ts'
+import { DetailsPanel, showDetails } from './details-panel.tsx'
 import { download, downloadZip } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
 import {
-  entries, filesFocus, isEverywhere, isFolder, isIncomplete, runInRow, searchText, showFolder, showInFolder, sortBy,
-  fileToFocus, type Entry
+  entries, filesFocus, followAddress, isFolder, isIncomplete, runInRow, showFolder, showInFolder, sortBy, fileToFocus,
+  type Entry
 } from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
-import { CopyDialog, NewFolder, RemovalQuestion } from './entry-dialogs.tsx'
 import { removeFile } from './files.ts'
-import { moveEntry, removeEmpty } from './folders.ts'
+import { createFolder, moveEntry, removeEmpty } from './folders.ts'
 import { layout } from './layout.ts'
+import { isSearch, scope, searchText } from './list-choice.ts'
+import { copyAll } from './many-files.ts'
+import { countOf } from './many.ts'
 import { EmptyList, ListState } from './list-state.tsx'
-import { Menu, type MenuItem } from './menu.tsx'
-import { MoveDialog } from './move-dialog.tsx'
-import { Preview } from './preview.tsx'
+import { Menu, type MenuItem, type Point } from './menu.tsx'
 import { RowGrid } from './row-grid.tsx'
 import { TileGrid } from './tile-grid.tsx'
 import { Toolbar } from './toolbar.tsx'
-import { refreshUsage, UsageBar } from './usage.tsx'
 import { useFresh } from './use-fresh.ts'
-import { Versions } from './versions.tsx'
 
 type Part = 'link' | 'request' | 'preview' | 'versions' | 'renaming' | 'moving' | 'copying' | 'removal'
 
 type Opened =
   | { readonly kind: Part, readonly entry: Entry }
-  | { readonly kind: 'menu', readonly entry: Entry, readonly opener: HTMLElement }
+  | { readonly kind: 'menu', readonly entry: Entry, readonly opener: HTMLElement, readonly at?: Point }
   | { readonly kind: 'newFolder' }
 
 type Open = (kind: Part, entry: Entry) => void
@@ -48,6 +48,7 @@ export function FilesView () {
   useFresh(refresh)
   useDragging()
   useFileToFocus()
+  useAddress()
   useEffect(() => () => entries.pause(), [])
   const open: Open = (kind, entry) => setOpened({ kind, entry })
   const close = () => setOpened(undefined)
@@ -69,48 +70,56 @@ export function FilesView () {
     focus: filesFocus,
     selection: chosenEntries,
     onKey: (key: string, entry: Entry) => pressKey(key, entry, open),
+    onMenu: (entry: Entry, opener: HTMLElement, at: Point) => setOpened({ kind: 'menu', entry, opener, at }),
     attributes: (entry: Entry) => isRenaming(entry) ? {} : draggable(entry)
   }
   return (
     <>
       <Toolbar onNewFolder={() => setOpened({ kind: 'newFolder' })} />
-      <UsageBar />
       {isMissing() ? <MissingFolder /> : <ListState listing={entries}><NoEntries /></ListState>}
       <ChosenEntries />
       {hasEntries && layout.value === 'list' && (
         <RowGrid
-          {...grid} class='files own-dates' header={<EntryHeader />}
+          {...grid} class='files' header={<EntryHeader />}
           cells={(entry, isActive) => <EntryCells {...propsOf(entry, isActive)} />}
         />
       )}
       {hasEntries && layout.value === 'tiles' &&
         <TileGrid {...grid} tile={(entry, isActive) => <EntryTile {...propsOf(entry, isActive)} />} />}
-      {opened?.kind === 'menu' && (
-        <Menu
-          label={texts.files.menuOf(lastOf(opened.entry.name))}
-          opener={opened.opener}
-          items={itemsOf(opened.entry, open)}
-          onClose={close}
-        />
-      )}
+      {opened?.kind === 'menu' &&
+        <EntryMenu key={`${opened.entry.id} ${JSON.stringify(opened.at)}`} {...opened} open={open} onClose={close} />}
+      <DetailsPanel />
       {opened !== undefined && <OpenedDialog opened={opened} open={open} onClose={() => closeDialog(close)} />}
     </>
   )
 }
 
+interface EntryMenuProps { entry: Entry, opener: HTMLElement, at?: Point, open: Open, onClose: () => void }
+
+/** The menu of an entry. At the pointer, a chosen entry has that of all that are chosen. */
+function EntryMenu ({ entry, opener, at, open, onClose }: EntryMenuProps) {
+  const { entries: { value: chosen }, isGrowing } = chosenEntries
+  const isOfAll = at !== undefined && chosen.length > 1 && chosenEntries.has(entry) && !isGrowing.value
+  const [name, items] = isOfAll ? [countOf(chosen), chosenActs()] : [lastOf(entry.name), itemsOf(entry, open)]
+  return <Menu label={texts.files.menuOf(name)} opener={opener} at={at} items={items} onClose={onClose} />
+}
+
 interface OpenedDialogProps { opened: Opened, open: Open, onClose: () => void }
 
 function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
-  if (opened.kind === 'newFolder') return <NewFolder onClose={onClose} />
+  if (opened.kind === 'newFolder') return <NewFolder action={createFolder} onClose={onClose} />
   const { kind, entry } = opened
   if (kind === 'moving') {
-    return <MoveDialog entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
+    return <FolderDialog act='move' entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
   }
   if (kind === 'link') return <LinkDialog name={entry.name} kind='download' onClose={onClose} />
   if (kind === 'request') return <LinkDialog name={entry.name} kind='upload' onClose={onClose} />
   if (kind === 'removal') return <RemovalQuestion entry={entry} onClose={onClose} />
+  if (kind === 'copying') {
+    const action = async (folder: string) => { void copyAll([entry], folder) }
+    return <FolderDialog act='copy' entries={[entry]} action={action} onClose={onClose} />
+  }
   if (isFolder(entry)) return null
-  if (kind === 'copying') return <CopyDialog file={entry} onClose={onClose} />
   if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
   if (kind !== 'preview') return null
   return (
@@ -131,10 +140,18 @@ function useFileToFocus (): void {
   useEffect(() => {
     const name = fileToFocus.value
     const isListed = entries.entries.value.some(entry => entry.name === name)
-    if (name === undefined || searchText.value !== '' || !isListed) return
+    if (name === undefined || isSearch.value || !isListed) return
     fileToFocus.value = undefined
     filesFocus.focus({ key: name, column: 0 })
   }, [entries.entries.value])
+}
+
+/** Follows Back, Forward and links to another search of the open folder. */
+function useAddress (): void {
+  useEffect(() => {
+    addEventListener('hashchange', followAddress)
+    return () => removeEventListener('hashchange', followAddress)
+  }, [])
 }
 
 /** Whether the server has no folder at the address of the page. */
@@ -153,23 +170,24 @@ function MissingFolder () {
 
 function refresh (): void {
   showFolder()
-  refreshUsage()
   refreshLinks()
 }
 
 function itemsOf (entry: Entry, open: Open): MenuItem[] {
   const move = { label: texts.folders.move, action: () => open('moving', entry) }
   const rename = { label: texts.files.rename, action: () => open('renaming', entry) }
+  const copy = { label: texts.files.copy, action: () => open('copying', entry) }
+  const details = { label: texts.details.show, action: () => showDetails(entry) }
   const remove = { label: texts.files.remove, isDanger: true, action: () => { void removeEntry(entry, open) } }
+  const show = isSearch.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   const link = hasLinks ? [{ label: texts.links.of, action: () => open('link', entry) }] : []
   const request = hasLinks ? [{ label: texts.links.request, action: () => open('request', entry) }] : []
   if (isFolder(entry)) {
     const openEntry = { label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }
     const save = () => { void runInRow(entry, ({ name }) => downloadZip({ folder: name })) }
     const zip = { label: texts.files.download, action: save }
-    return [openEntry, zip, ...link, ...request, rename, move, remove]
+    return [openEntry, ...show, zip, ...link, ...request, rename, move, copy, details, remove]
   }
-  const show = isEverywhere.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   return [
     { label: texts.files.open, action: () => open('preview', entry) },
     ...show,
@@ -177,8 +195,9 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
     ...link,
     rename,
     move,
-    { label: texts.files.copy, action: () => open('copying', entry) },
+    copy,
     { label: texts.files.versions, action: () => open('versions', entry) },
+    details,
     remove
   ]
 }
@@ -210,11 +229,13 @@ function NothingYet () {
 }
 
 function NoEntries () {
-  if (searchText.value !== '') {
+  if (isSearch.value) {
     if (isIncomplete.value) return <NothingYet />
-    const text = isEverywhere.value ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
+    const isAll = scope.value === 'everywhere' || openFolder.value === ''
+    const text = isAll ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
     return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
   }
+  if (isArriving.value) return null
   const title = openFolder.value === '' ? texts.files.empty : texts.folders.empty
   return <EmptyList title={title} hint={texts.files.emptyHint} />
 }

@@ -1,22 +1,25 @@
 import type { DeletedFile, StoredFile } from 'magicstore'
+import { PageError, statusOf } from '../errors.ts'
 import { dismiss, notify } from '../notices.tsx'
 import { MAX_PAGE_ENTRIES } from '../pages.ts'
-import { joined, parentOf } from '../paths.ts'
 import { describe } from '../problem.tsx'
+import { request } from '../requests.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { loadTrash } from './deletions.ts'
-import { dropEntry, filesFocus, placeEntry, showEntry } from './entries.ts'
+import { dropEntry, showEntry } from './entries.ts'
 
-/**
- * Copies a file in its folder, and offers to undo that.
- * @throws what `call` throws; the server refuses a name that is taken or not possible.
- */
-export async function copyFile ({ name }: StoredFile, newName: string): Promise<void> {
-  const copied = await call(store => store.copy(name, joined(parentOf(name), newName)))
-  placeEntry(copied)
-  filesFocus.focus({ key: copied.name, column: 0 })
-  notifyWithUndo(texts.files.copied(copied.name), () => removeFile(copied))
+/** Undoes what added a file. @throws what `call` throws; `precondition_failed` if it has changed since. */
+export async function removeUnchanged (file: StoredFile): Promise<void> {
+  const { id, name, sha256 } = file
+  const params = { path: { name }, query: { id }, header: { 'if-match': `"${sha256}"` } }
+  await request(api => api.DELETE('/uploads/{name}', { params }))
+  dropEntry(file)
+  notify({ text: texts.files.removed(name) })
+}
+
+/** A new name stays in its folder. @throws PageError for a path. */
+export function requireSegment (name: string): void {
+  if (name.includes('/')) throw new PageError(texts.files.slash)
 }
 
 /** Names of files that are being deleted: a key that is pressed twice must not delete a file twice. */
@@ -47,8 +50,9 @@ async function showRemoval (file: StoredFile): Promise<void> {
 }
 
 /** The newest file of the trash that matches. @throws what `call` throws. */
-export async function findInTrash (matches: (file: DeletedFile) => boolean): Promise<DeletedFile | undefined> {
-  const { entries: newest } = await loadTrash({ limit: MAX_PAGE_ENTRIES })
+async function findInTrash (matches: (file: DeletedFile) => boolean): Promise<DeletedFile | undefined> {
+  const params = { query: { limit: MAX_PAGE_ENTRIES } }
+  const { files: newest } = await request(api => api.GET('/api/trash', { params }))
   return newest.find(matches)
 }
 
@@ -58,13 +62,24 @@ async function undoRemoval ({ id }: DeletedFile): Promise<void> {
   notify({ text: texts.files.restored(restored.name) })
 }
 
-/** Shows a notice of an action, with a button that undoes it. */
+/** Shows a notice of an act that can be undone. If the server did not answer, that is offered again. */
 export function notifyWithUndo (text: string, undo: () => Promise<void>): void {
-  notify({ text, action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } } })
+  const retry = (error: unknown) => {
+    const why = wordsOf(error)
+    const notDone = why === undefined ? text : texts.files.notUndone(why)
+    if (statusOf(error) === undefined) notifyWithUndo(notDone, undo)
+    else notify({ text: notDone })
+  }
+  notify({ text, undo: () => { undo().catch(retry) } })
 }
 
 /** Shows why the action of a notice failed, in another notice. */
 export function notifyProblem (error: unknown): void {
+  const text = wordsOf(error)
+  if (text !== undefined) notify({ text })
+}
+
+function wordsOf (error: unknown): string | undefined {
   const { title, detail } = describe(error) ?? {}
-  if (title !== undefined) notify({ text: [title, detail].filter(text => text !== undefined).join(' ') })
+  return title === undefined || detail === undefined ? title : `${title}. ${detail}`
 }

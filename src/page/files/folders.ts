@@ -1,33 +1,54 @@
 import type { Folder } from 'magicstore'
 import { codeOf } from '../errors.ts'
-import { formatNumber } from '../format.ts'
 import { dismiss, notify } from '../notices.tsx'
 import { isWithin, joined, lastOf, parentOf } from '../paths.ts'
+import { request } from '../requests.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { openFolder } from '../view.ts'
 import { filesChanged } from './changes.ts'
 import { dropEntry, filesFocus, isFolder, placeEntry, showEntry, type Entry } from './entries.ts'
-import { findInTrash, notifyWithUndo } from './files.ts'
+import { notifyWithUndo, requireSegment } from './files.ts'
 
-/** Creates a folder in the open one. @throws what `call` throws; `name_taken` if a file has its name. */
+/** Creates a folder in the open one. @throws what `call` throws; `name_taken` if a file has its name; PageError. */
 export async function createFolder (name: string): Promise<void> {
-  const created = await call(store => store.createFolder(joined(openFolder.peek(), name)))
+  const created = await makeFolder(openFolder.peek(), name)
   showEntry(created)
   notify({ text: texts.folders.created(created.name) })
 }
 
-/** Gives an entry another name in its folder. @throws what `call` throws; the name can be taken or invalid. */
+/** Creates a folder in another one, wherever that is. @throws as `createFolder`. */
+export async function makeFolder (parent: string, name: string): Promise<Folder> {
+  requireSegment(name)
+  const created = await call(store => store.createFolder(joined(parent, name)))
+  filesChanged()
+  return created
+}
+
+/**
+ * Gives an entry another name in its folder, and offers to undo that.
+ * @throws what `call` throws, since the name can be taken or invalid; PageError for a path.
+ */
 export async function rename<Renamed extends Entry> (entry: Renamed, newName: string): Promise<Renamed> {
+  requireSegment(newName)
+  dismiss()
   const renamed = await changePath(entry, joined(parentOf(entry.name), newName))
   filesFocus.focus({ key: renamed.name, column: 0 })
-  notify({ text: texts.files.renamed(renamed.name) })
+  notifyWithUndo(texts.files.renamed(renamed.name), async () => {
+    showEntry(await changePath(renamed, entry.name))
+    notify({ text: texts.files.renamed(entry.name) })
+  })
   return renamed
 }
 
 /** Whether an entry can be moved to a folder: not to where it is, and not into itself. */
 export function canMove ({ name }: Entry, folder: string): boolean {
   return folder !== parentOf(name) && !isWithin(folder, name)
+}
+
+/** Whether an entry can be copied to a folder: not into itself. */
+export function canCopy ({ name }: Entry, folder: string): boolean {
+  return !isWithin(folder, name)
 }
 
 /** Moves an entry to another folder and offers to undo that. @throws what `call` throws; `name_taken`. */
@@ -62,40 +83,13 @@ export async function removeEmpty (folder: Folder): Promise<boolean> {
   return true
 }
 
-/** Deletes a folder with all that is in it, and offers to undo that. @throws what `call` throws. */
-export async function removeFolder (folder: Folder): Promise<void> {
-  const before = await findDeletion(folder)
-  await call(store => store.removeFolder(folder.name, { recursive: true }))
-  dropEntry(folder)
-  const deletedWith = await findDeletion(folder)
-  // A folder without files is not in the trash. What is found then is from an earlier folder of that name.
-  if (deletedWith == null || deletedWith === before) return notify({ text: texts.files.removed(folder.name) })
-  const undo = async () => {
-    await restoreDeletion(deletedWith)
-    showEntry(folder)
-  }
-  notifyWithUndo(texts.folders.deleted(folder.name), undo)
-}
-
-/** The newest deletion of a folder with this name whose files are in the trash. */
-async function findDeletion (folder: Folder): Promise<string | null | undefined> {
-  const newest = await findInTrash(({ name, deletedWith }) => deletedWith !== null && isWithin(name, folder.name))
-    .catch(() => undefined)
-  return newest?.deletedWith
-}
-
-/** Restores all files that were deleted together, as far as their names are free. @throws what `call` throws. */
-export async function restoreDeletion (deletedWith: string): Promise<void> {
-  const { restored, kept } = await call(store => store.restoreDeletion(deletedWith))
-  const rest = kept.length === 0 ? [] : [texts.folders.kept(formatNumber(kept.length))]
-  notify({ text: [texts.folders.restored(formatNumber(restored)), ...rest].join(' ') })
-  filesChanged()
-}
-
-/** Gives a file or folder another path. @throws what `call` throws. */
+/** Gives a file or folder another path, but nothing else that has its name by now. @throws what `call` throws. */
 export async function changePath<Changed extends Entry> (entry: Changed, path: string): Promise<Changed> {
-  const changed =
-    await call<Entry>(store => isFolder(entry) ? store.moveFolder(entry.name, path) : store.rename(entry.name, path))
-  placeEntry(changed, entry.name)
+  const { name, id } = entry
+  const init = { params: { path: { name }, query: { id } }, body: { name: path } }
+  const changed = isFolder(entry)
+    ? await request<Entry>(api => api.PATCH('/api/folders/{name}', init))
+    : await request<Entry>(api => api.PATCH('/api/files/{name}', init))
+  placeEntry(changed, name)
   return changed as Changed
 }

@@ -1,5 +1,6 @@
 import { lastOf } from '../paths.ts'
 import type { GridFocus } from './grid-focus.ts'
+import type { Point } from './menu.tsx'
 import { chooseByKey, holdBackClick } from './selection-keys.ts'
 import type { Selection } from './selection.ts'
 import type { TypeAhead } from './type-ahead.ts'
@@ -19,14 +20,18 @@ interface GridKeys<Entry> {
   onKey?: ((key: string, entry: Entry) => boolean) | undefined
   /** Called after a key has changed the active control. */
   onMove: () => void
+  /** Opens the menu of an entry at the pointer. `opener` gets the focus back. */
+  onMenu?: OpenMenu<Entry> | undefined
 }
+
+export type OpenMenu<Entry> = (entry: Entry, opener: HTMLElement, at: Point) => void
 
 /**
  * The event listeners of the rows of a grid: keys change the active control, and with Shift the selection; letters find
  * a name. A control that gets the focus becomes the active one.
  */
 export function listenersOf<Entry> ({
-  entries, keyOf, nameOf, focus, selection, typeAhead, page, perRow, onKey, onMove
+  entries, keyOf, nameOf, focus, selection, typeAhead, page, perRow, onKey, onMove, onMenu
 }: GridKeys<Entry>) {
   function focusRow (index: number, column: number): Entry | undefined {
     const entry = entries[index]
@@ -65,6 +70,18 @@ export function listenersOf<Entry> ({
 
     onKeyUp: selection === undefined ? undefined : holdBackClick,
 
+    /** By the right button, the menu key or Shift+F10. */
+    onContextMenu: onMenu && ((event: MouseEvent): void => {
+      const { target, clientX: x, clientY: y } = event
+      if (!(target instanceof Element) || target.closest(MENU_USERS) !== null) return
+      const row = target.closest<HTMLElement>('[data-index]')
+      const control = target.closest<HTMLElement>('[data-cell]') ?? row?.querySelector<HTMLElement>(NAME_CONTROL)
+      const entry = entries[Number(row?.dataset.index)]
+      if (entry === undefined || !control) return
+      event.preventDefault()
+      onMenu(entry, control, { x, y })
+    }),
+
     onFocusIn (event: FocusEvent): void {
       const at = placeOf(event.target)
       const entry = at && entries[at.index]
@@ -77,6 +94,12 @@ export function listenersOf<Entry> ({
 function isLetter (key: string): boolean {
   return Array.from(key).length === 1 && !'/?'.includes(key)
 }
+
+/** What has a menu of its own, such as that of the browser for a text. */
+const MENU_USERS = 'form, .refusal'
+
+/** The control that opens an entry. */
+const NAME_CONTROL = '[data-cell]:not(input)'
 
 /** Where a control is in the grid. The columns go from `first`, which is -1 if the row has a box, to `last`. */
 interface Place { readonly index: number, readonly column: number, readonly first: number, readonly last: number }

@@ -2,7 +2,8 @@ import { useState } from 'preact/hooks'
 import { lastOf } from '../paths.ts'
 import { texts } from '../texts.ts'
 import { visibleName } from '../visible-name.ts'
-import { entries, filesFocus, isByName, isEverywhere, isFolder, order, type Entry } from './entries.ts'
+import { entries, filesFocus, isFolder, type Entry } from './entries.ts'
+import { isSearch, order } from './list-choice.ts'
 import { Menu } from './menu.tsx'
 
 /** Shorter lists are seen at a glance. */
@@ -12,7 +13,7 @@ const MIN_ENTRIES = 30
 export function Letters () {
   const [opener, setOpener] = useState<HTMLElement | undefined>()
   const all = entries.entries.value
-  if (all.length < MIN_ENTRIES || !isByName(order.value) || isEverywhere.value) return null
+  if (all.length < MIN_ENTRIES || !order.value.endsWith('natural') || isSearch.value) return null
   const jump = (entry: Entry) => filesFocus.focus({ key: entry.name, column: 0 }, 'start')
   return (
     <>

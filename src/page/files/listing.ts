@@ -37,6 +37,8 @@ export class Listing<Entry> {
   /** Set until the first page of another list is loaded. */
   #isOther = true
   #running: AbortController | undefined
+  /** Whether the user waits for the whole list. */
+  #isAllWanted = false
   /** Cancels what is to be loaded later. */
   #cancel = () => {}
 
@@ -56,6 +58,7 @@ export class Listing<Entry> {
   restart (): void {
     this.#seen = 0
     this.#isOther = true
+    this.#isAllWanted = false
     this.isComplete.value = false
     this.#loadBeginning()
   }
@@ -73,6 +76,12 @@ export class Listing<Entry> {
     if (index + PAGE_ENTRIES / 2 < this.entries.value.length) return
     this.isLoading.value = true
     void this.#load(this.#loaded, this.#loaded.entries.length + 1)
+  }
+
+  /** Loads the rest of the list at once. */
+  loadRest (): void {
+    this.#isAllWanted = true
+    if (this.#running === undefined && this.error.value === undefined) this.#continue()
   }
 
   /** Shows the effect of an action before the server is asked for the list again. */
@@ -105,11 +114,17 @@ export class Listing<Entry> {
     try {
       await this.#extend(start, count, signal)
     } catch (failure) {
-      if (!signal.aborted) this.error.value = failure
+      if (!signal.aborted) this.#fail(failure)
     }
     if (signal.aborted) return
     this.#end()
     if (this.error.value === undefined) this.#continue()
+  }
+
+  /** The entries of the former list don't stay beside the reason why another one can't be shown. */
+  #fail (failure: unknown): void {
+    if (this.#isOther) this.entries.value = []
+    this.error.value = failure
   }
 
   async #extend (start: Page<Entry>, count: number, signal: AbortSignal): Promise<void> {
@@ -123,10 +138,14 @@ export class Listing<Entry> {
     } while (page.next !== null && page.entries.length < count)
   }
 
-  /** Loads the rest while the browser is idle. */
+  /** Loads the rest: at once if the user waits for it, else while the browser is idle. */
   #continue (): void {
     const { entries, next } = this.#loaded
-    if (next === null || entries.length >= IDLE_ENTRIES) return
+    if (next !== null && this.#isAllWanted) {
+      this.isLoading.value = true
+      void this.#load(this.#loaded, Infinity)
+    }
+    if (next === null || this.#isAllWanted || entries.length >= IDLE_ENTRIES) return
     const isShown = this.entries.value.length > entries.length
     this.#cancel = whenIdle(isShown ? CALM_MS : 0, () => {
       void this.#load(this.#loaded, entries.length + MAX_PAGE_ENTRIES)

@@ -1,27 +1,39 @@
-import type { DeletedFile } from 'magicstore'
+import type { Deletion } from 'magicstore'
 import { notify } from '../notices.tsx'
-import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { chosenDeleted } from './chosen.ts'
+import { notifyWithUndo } from './files.ts'
+import { removeItems } from './many-files.ts'
 import { countOf, runAll } from './many.ts'
-import { deleteForGood, dropDeleted } from './trash.ts'
+import type { Item } from './server-acts.ts'
+import { deleteForGood, restore, titleOf } from './trash.ts'
 
 const words = texts.selection
 
-/** Restores files of the trash whose names are free. */
-export async function restoreAll (files: readonly DeletedFile[]): Promise<void> {
-  const restored = await runAll('restore', files, async file => {
-    await call(store => store.restore(file.id))
-    dropDeleted(file.id)
-    chosenDeleted.clear([file])
+/** Restores what deletions took, as far as the names are free. */
+export async function restoreAll (deletions: readonly Deletion[]): Promise<void> {
+  const restored = await runAll('restore', deletions.map(named), async ({ deletion }) => {
+    const items = await restore(deletion)
+    chosenDeleted.clear([deletion])
+    return items
   })
-  if (restored.length > 0) notify({ text: words.restored(countOf(restored)) })
+  if (restored.length > 0) notifyRestored(words.restored(countOf(restored)), restored.flat())
 }
 
-export async function deleteAllForGood (files: readonly DeletedFile[]): Promise<void> {
-  const deleted = await runAll('deleteForGood', files, async file => {
-    await deleteForGood(file)
-    chosenDeleted.clear([file])
+export async function deleteAllForGood (deletions: readonly Deletion[]): Promise<void> {
+  const deleted = await runAll('deleteForGood', deletions.map(named), async ({ deletion }) => {
+    await deleteForGood(deletion)
+    chosenDeleted.clear([deletion])
   })
   if (deleted.length > 0) notify({ text: words.deletedForGood(countOf(deleted)) })
+}
+
+/** Tells that something was restored, and offers to undo that if it is known what it was. */
+export function notifyRestored (text: string, items: readonly Item[]): void {
+  if (items.length === 0) notify({ text })
+  else notifyWithUndo(text, () => removeItems(items))
+}
+
+function named (deletion: Deletion) {
+  return { name: titleOf(deletion), deletion }
 }

@@ -1,84 +1,162 @@
-import { PageError } from '../errors.ts'
+import { signal } from '@preact/signals'
+import { codeOf } from '../errors.ts'
 import { formatNumber } from '../format.ts'
 import { notify } from '../notices.tsx'
-import { joined, lastOf } from '../paths.ts'
+import { parentOf } from '../paths.ts'
+import { request } from '../requests.ts'
 import { call } from '../session.ts'
+import { hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
+import { filesChanged } from './changes.ts'
 import { chosenEntries } from './chosen.ts'
-import { deletionsInTrash, findDeleted } from './deletions.ts'
-import { dropEntry, isFolder, placeEntry, type Entry } from './entries.ts'
-import { canMove, changePath, removeIfEmpty } from './folders.ts'
-import { countOf, runAll } from './many.ts'
+import { entries, isFolder, showEntry, type Entry } from './entries.ts'
+import { notifyWithUndo, removeUnchanged } from './files.ts'
+import { canCopy, canMove } from './folders.ts'
+import { countOf, runOnServer, type Change } from './many.ts'
+import { sendAll, type Item } from './server-acts.ts'
 
 const words = texts.selection
 
-/** Undoes an act on one entry. */
-interface Undo { readonly name: string, readonly run: () => Promise<void> }
+/** A deletion that would lose older contents of the trash, until the user decides. */
+export const losing = signal<{ readonly entries: readonly Entry[], readonly lost: number } | undefined>(undefined)
 
-/** Deletes files, and folders with all that is in them, and offers to undo that. */
-export async function removeAll (removed: readonly Entry[]): Promise<void> {
-  const earlier = removed.some(isFolder) ? await deletionsInTrash() : new Set<string>()
-  const gone = await runAll('remove', removed, async entry => {
-    const wasEmpty = await remove(entry)
-    chosenEntries.clear([entry])
-    dropEntry(entry)
-    return { entry, wasEmpty }
+const nameOf = ({ file, folder }: Change): string | undefined => (file ?? folder)?.name
+
+/**
+ * Deletes files, and folders with all that is in them, and offers to undo that. At most `lost` older contents may leave
+ * the trash for it: if it would be more, the user is asked first.
+ */
+export async function removeAll (removed: readonly Entry[], lost = 0): Promise<void> {
+  const ids = new Set(removed.map(({ id }) => id))
+  const sending = await sendAll({
+    act: 'remove',
+    items: removed,
+    isStep: change => nameOf(change) === undefined && ids.delete(change.id),
+    send: items => request(api => api.POST('/api/trash', { body: { items, lost } }))
   })
+  const gone = removed.filter(({ name }) => sending.done.has(name))
+  takeOff(gone)
+  const left = new Set(sending.losing.items.map(({ name }) => name))
+  if (left.size > 0) {
+    losing.value = { entries: removed.filter(({ name }) => left.has(name)), lost: lost + sending.losing.lost }
+  }
   if (gone.length === 0) return
-  const count = countOf(gone)
-  const undos = await undosOf(gone, earlier).catch(() => undefined)
-  if (undos === undefined) notify({ text: words.removed(count) })
-  else if (undos.length === 0) notify({ text: words.deletedForGood(count) })
-  else notify({ text: words.deleted(count), action: undoAction('restore', undos, words.restored) })
+  const text = removalText(gone)
+  if (!hasTrash) return notify({ text })
+  notifyWithUndo(text, () => undoRemoval(gone, sending.results.map(({ deletedWith }) => deletedWith)))
 }
 
-/** Resolves to whether it was an empty folder, of which the trash has nothing. */
-async function remove (entry: Entry): Promise<boolean> {
-  const { name } = entry
-  if (isFolder(entry) && await removeIfEmpty(entry)) return true
-  await call(store => isFolder(entry) ? store.removeFolder(name, { recursive: true }) : store.remove(name))
-  return false
+function removalText (gone: readonly Entry[]): string {
+  const [first] = gone
+  if (gone.length === 1 && first !== undefined && isFolder(first)) {
+    return hasTrash ? texts.folders.deleted(first.name) : texts.files.removed(first.name)
+  }
+  return hasTrash ? words.deleted(countOf(gone)) : words.deletedForGood(countOf(gone))
 }
 
-interface Gone { readonly entry: Entry, readonly wasEmpty: boolean }
-
-/** What restores the deleted entries, as far as that is possible. @throws what `call` throws. */
-async function undosOf (gone: readonly Gone[], earlier: ReadonlySet<string>): Promise<Undo[]> {
-  const inTrash = gone.filter(({ wasEmpty }) => !wasEmpty).map(({ entry }) => entry)
-  const { fileIds, deletions } = await findDeleted(inTrash, earlier)
-  return gone.flatMap(({ entry, wasEmpty }) => {
-    const { name } = entry
-    const [id, deletion] = [fileIds.get(name), deletions.get(name)]
-    if (wasEmpty) return [{ name, run: async () => placeEntry(await call(store => store.createFolder(name))) }]
-    if (id !== undefined) return [{ name, run: async () => placeEntry(await call(store => store.restore(id))) }]
-    return deletion === undefined ? [] : [{ name, run: () => restoreFolder(entry, deletion) }]
+/** @throws what `call` throws. */
+async function undoRemoval (gone: readonly Entry[], deletions: readonly string[]): Promise<void> {
+  const names = new Set<string | undefined>(gone.map(({ name }) => name))
+  const restored = await runOnServer({
+    act: 'restore',
+    all: gone.length,
+    isStep: change => names.delete(nameOf(change)),
+    run: () => Promise.all(deletions.map(id => call(store => store.restoreDeletion(id))))
   })
-}
-
-/** @throws PageError if some of its files stay in the trash. */
-async function restoreFolder (folder: Entry, deletion: string): Promise<void> {
-  const { kept } = await call(store => store.restoreDeletion(deletion))
-  placeEntry(folder)
-  if (kept.length > 0) throw new PageError(texts.folders.kept(formatNumber(kept.length)))
+  filesChanged()
+  const files = restored.reduce((sum, { restored }) => sum + restored, 0)
+  const kept = restored.reduce((sum, { kept }) => sum + kept.length, 0)
+  notify({
+    text: kept === 0
+      ? words.restored(countOf(gone))
+      : `${texts.folders.restored(formatNumber(files))} ${texts.folders.kept(formatNumber(kept))}`
+  })
+  const [first] = gone
+  if (gone.length === 1 && first !== undefined) await find(first.name).then(showEntry, () => {})
 }
 
 /** Moves entries to another folder, except those that are there, and offers to undo that. */
 export async function moveAll (moved: readonly Entry[], folder: string): Promise<void> {
-  const undos = await runAll('move', moved.filter(entry => canMove(entry, folder)), async entry => {
-    const { name } = await changePath(entry, joined(folder, lastOf(entry.name)))
-    chosenEntries.clear([entry])
-    return { name, run: async () => { await changePath({ ...entry, name }, entry.name) } }
+  const movable = moved.filter(entry => canMove(entry, folder))
+  const ids = new Map(movable.map(({ name, id }) => [name, id]))
+  const { done, results } = await move(movable, folder)
+  takeOff(movable.filter(({ name }) => done.has(name)))
+  if (done.size === 0) return
+  const placed = results.flatMap(({ placed }) => placed)
+  notifyWithUndo(words.moved(countOf(placed), folder), async () => {
+    // They may come from several folders, if they were found by a search.
+    let back = 0
+    for (const origin of new Set(placed.map(({ name }) => parentOf(name)))) {
+      const items = placed.filter(({ name }) => parentOf(name) === origin)
+      const { done } = await move(items.map(({ name, newName }) => withId(newName, ids.get(name))), origin)
+      back += done.size
+    }
+    if (back > 0) notify({ text: words.movedBack(words.items(formatNumber(back))) })
   })
-  if (undos.length === 0) return
-  const count = countOf(undos)
-  notify({ text: words.moved(count, folder), action: undoAction('move', undos, words.movedBack) })
 }
 
-/** Offers to undo an act. */
-function undoAction (act: 'restore' | 'move', undos: readonly Undo[], done: (count: string) => string) {
-  const run = async () => {
-    const undone = await runAll(act, undos, ({ run }) => run())
-    if (undone.length > 0) notify({ text: done(countOf(undone)) })
+function move (items: readonly Item[], folder: string) {
+  const ids = new Set(items.map(({ id }) => id))
+  return sendAll({
+    act: 'move',
+    items,
+    isStep: ({ id }) => ids.delete(id),
+    send: items => request(api => api.POST('/api/moves', { body: { items, folder, rename: false } }))
+  })
+}
+
+/** Copies entries to a folder, also to that where they are, and offers to undo that. */
+export async function copyAll (copied: readonly Entry[], folder: string): Promise<void> {
+  const known = new Set<string>()
+  const isNew = ({ id, ...change }: Change) => !known.has(id) && parentOf(nameOf({ id, ...change }) ?? '/') === folder
+  const { done, results } = await sendAll({
+    act: 'copy',
+    items: copied.filter(entry => canCopy(entry, folder)),
+    isStep: change => isNew(change) && known.add(change.id).size > 0,
+    send: (items, signal) => request(api =>
+      api.POST('/api/copies', { body: { items, folder, rename: true }, signal }))
+  })
+  if (done.size === 0) return
+  chosenEntries.clear(copied)
+  const placed = results.flatMap(({ placed }) => placed)
+  const [first] = placed
+  const copy = placed.length > 1 || first === undefined ? undefined : await find(first.newName).catch(() => undefined)
+  if (copy === undefined) {
+    const items = placed.map(({ newName: name }) => ({ name }))
+    return notifyWithUndo(words.copied(countOf(placed), folder), () => removeItems(items))
   }
-  return { label: texts.files.undo, run: () => { void run() } }
+  showEntry(copy)
+  notifyWithUndo(texts.files.copied(copy.name), () => isFolder(copy) ? removeItems([copy]) : removeUnchanged(copy))
+}
+
+/** Undoes what added files or folders: moves them to the trash. @throws what `call` throws. */
+export async function removeItems (added: readonly Item[]): Promise<void> {
+  const { done } = await sendAll({
+    act: 'remove',
+    items: added,
+    isStep: () => false,
+    send: items => request(api => api.POST('/api/trash', { body: { items, lost: 0 } }))
+  })
+  if (done.size > 0) notify({ text: words.deleted(words.items(formatNumber(done.size))) })
+}
+
+function withId (name: string, id: string | undefined): Item {
+  return id === undefined ? { name } : { name, id }
+}
+
+/** A file or folder as it is now. @throws what `call` throws. */
+async function find (name: string): Promise<Entry> {
+  const params = { path: { name } }
+  return request<Entry>(api => api.GET('/api/files/{name}', { params })).catch((error: unknown) => {
+    if (codeOf(error) !== 'not_found') throw error
+    return request<Entry>(api => api.GET('/api/folders/{name}', { params }))
+  })
+}
+
+/** Takes entries off the list and the selection. */
+function takeOff (gone: readonly Entry[]): void {
+  if (gone.length === 0) return
+  const names = new Set(gone.map(({ name }) => name))
+  chosenEntries.clear(gone)
+  entries.change(all => all.filter(({ name }) => !names.has(name)))
 }

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import { MagicStoreError } from 'magicstore'
+import { MagicStoreError, type ChangeList } from 'magicstore'
 import { formatNumber } from '../format.ts'
 import { dismiss } from '../notices.tsx'
 import { texts } from '../texts.ts'
@@ -10,14 +10,18 @@ const AT_ONCE = 4
 /** The wait if the server does not say how long. */
 const DEFAULT_WAIT_SECONDS = 1
 
-export type ManyAct = 'remove' | 'move' | 'restore' | 'deleteForGood'
+export type ManyAct = 'remove' | 'move' | 'copy' | 'restore' | 'deleteForGood'
+
+/** A change of a file or folder that the server tells. */
+export type Change = ChangeList['changes'][number]
 
 /** An act on many entries that is running. */
 export interface Running {
   readonly act: ManyAct
   readonly done: number
   readonly all: number
-  readonly stop: () => void
+  /** Undefined if the server finishes the act in any case. */
+  readonly stop?: () => void
 }
 
 export interface Failure { readonly name: string, readonly error: unknown }
@@ -26,6 +30,9 @@ export const running = signal<Running | undefined>(undefined)
 
 /** The entries for which the last act failed. */
 export const failed = signal<{ readonly act: ManyAct, readonly failures: readonly Failure[] } | undefined>(undefined)
+
+/** Whether a change is a step of the act that runs on the server. */
+let isStep: (change: Change) => boolean = () => false
 
 /** Settles when the last act has ended. */
 let last: Promise<unknown> = Promise.resolve()
@@ -57,6 +64,7 @@ async function runNow<Entry extends Named, Result> (
   const failures: Failure[] = []
   let isStopped = false
   const stop = () => { isStopped = true }
+  isStep = () => false
   const report = () => { running.value = { act, done: results.length + failures.length, all: entries.length, stop } }
   // The workers take entries from the same iterator.
   const waiting = entries.values()
@@ -74,8 +82,42 @@ async function runNow<Entry extends Named, Result> (
   return results
 }
 
+interface ServerAct<Result> {
+  readonly act: ManyAct
+  /** How many entries. */
+  readonly all: number
+  readonly isStep: (change: Change) => boolean
+  /** If the signal is aborted, the server stops an act that it would not finish by itself. */
+  readonly run: (signal: AbortSignal) => Promise<Result>
+}
+
+/** Runs an act that the server does as a whole, after the acts before it. @throws what `run` throws. */
+export function runOnServer<Result> (wanted: ServerAct<Result>): Promise<Result> {
+  dismiss()
+  const ended = last.then(async () => {
+    const { act, all, run } = wanted
+    const stopped = new AbortController()
+    isStep = wanted.isStep
+    running.value = { act, done: 0, all, ...act === 'copy' && { stop: () => stopped.abort() } }
+    try {
+      return await run(stopped.signal)
+    } finally {
+      running.value = undefined
+    }
+  })
+  last = ended.catch(() => {})
+  return ended
+}
+
+/** Counts what the server has done of the act that runs. */
+export function countSteps (changes: readonly Change[]): void {
+  const act = running.peek()
+  const steps = act === undefined ? 0 : changes.filter(isStep).length
+  if (act !== undefined && steps > 0) running.value = { ...act, done: Math.min(act.done + steps, act.all) }
+}
+
 /** Repeats a request that the rate limit refused, after the time that the server asks for. */
-async function withinRateLimit<Result> (run: () => Promise<Result>): Promise<Result> {
+export async function withinRateLimit<Result> (run: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
       return await run()

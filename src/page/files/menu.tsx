@@ -10,21 +10,27 @@ export interface MenuItem {
 /** Room between the menu and the edge of the window. */
 const EDGE_PX = 4
 
+/** A place in the window. */
+export interface Point { readonly x: number, readonly y: number }
+
 interface MenuProps {
   label: string
-  /** The button that opened it gets the focus back. */
+  /** The element that opened it gets the focus back. */
   opener: HTMLElement
+  /** Where the pointer is. Without it, the menu is at the element that opened it. */
+  at?: Point | undefined
   items: readonly MenuItem[]
   class?: string
   onClose: () => void
 }
 
-/** A menu at its button (ARIA menu button pattern). */
-export function Menu ({ label, opener, items, class: className = '', onClose }: MenuProps) {
+/** A menu at its button (ARIA menu button pattern), or at the pointer. */
+export function Menu ({ label, opener, at, items, class: className = '', onClose }: MenuProps) {
   const list = useRef<HTMLDivElement>(null)
   // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
-    if (list.current !== null) place(list.current, opener.getBoundingClientRect())
+    const menu = list.current
+    if (menu !== null) place(menu, at === undefined ? opener.getBoundingClientRect() : pointed(at, menu.offsetWidth))
     list.current?.querySelector('button')?.focus({ preventScroll: true })
   }, [])
   useClosing(list, onClose)
@@ -41,7 +47,10 @@ export function Menu ({ label, opener, items, class: className = '', onClose }: 
     if (event.key === 'Escape' || target !== undefined) event.preventDefault()
   }
   return (
-    <div class={`menu ${className}`} role='menu' aria-label={label} ref={list} onKeyDown={press}>
+    <div
+      class={`menu ${className}`} role='menu' aria-label={label} ref={list} onKeyDown={press}
+      onContextMenu={event => event.preventDefault()}
+    >
       {items.map(({ label, isDanger = false, action }) => (
         <button
           key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''}
@@ -71,8 +80,15 @@ function beginningWith (letter: string, buttons: HTMLElement[]): HTMLElement | u
   return buttons.find(({ textContent }) => textContent?.toLowerCase().startsWith(letter.toLowerCase()))
 }
 
+type Place = Pick<DOMRect, 'top' | 'bottom' | 'left' | 'right'>
+
+/** The place of a menu that begins at a point, in either direction of writing. */
+function pointed ({ x, y }: Point, width: number): Place {
+  return { top: y, bottom: y, left: x - width, right: x + width }
+}
+
 /** Places the menu below its button, or above it if there is no room. */
-function place (menu: HTMLElement, { top, bottom, right, left }: DOMRect): void {
+function place (menu: HTMLElement, { top, bottom, right, left }: Place): void {
   const { offsetHeight, offsetWidth } = menu
   const isBelow = bottom + offsetHeight < innerHeight || top < offsetHeight
   menu.style.top = `${Math.max(0, isBelow ? Math.min(bottom, innerHeight - offsetHeight) : top - offsetHeight)}px`

@@ -9,11 +9,9 @@ import { readBytes, type Bytes } from './downloads.ts'
 import { kindOf } from './kinds.ts'
 import { Media, type MediaKind } from './media.tsx'
 import { PdfViewer } from './pdf-viewer.tsx'
+import { decoded, ShownText, TEXT_BYTES } from './shown-text.tsx'
 
 interface PreviewedFile extends Bytes { readonly type: string }
-
-/** How much of a text is shown. */
-const TEXT_BYTES = 256 * 1024
 
 /** The signature of a PDF, which is within its first 1,024 bytes. */
 const PDF_MARK = '%PDF-'
@@ -92,28 +90,11 @@ function TextPreview ({ content }: { content: PreviewedFile }) {
     <>
       {content.size > TEXT_BYTES &&
         <p class='muted'>{texts.files.cut(formatSize(TEXT_BYTES), formatSize(content.size))}</p>}
-      <pre class='shown' tabIndex={0} role='region' aria-label={visibleName(content.name)} dir='auto'>{text}</pre>
+      <ShownText name={content.name} text={text} />
     </>
   )
 }
 
 function Unloaded ({ error }: { error: unknown }) {
   return error === undefined ? <p class='muted' role='status'>{texts.loading}</p> : <ProblemText error={error} />
-}
-
-/** Decodes a text by the charset of its type or its byte order mark. Bytes that are not valid become U+FFFD. */
-async function decoded (bytes: Blob, type: string): Promise<string> {
-  const buffer = new Uint8Array(await bytes.arrayBuffer())
-  const [, charset = markOf(buffer)] = /;\s*charset="?([^\s";]+)/i.exec(type) ?? []
-  try {
-    return new TextDecoder(charset).decode(buffer)
-  } catch {
-    // An unknown charset is a RangeError.
-    return new TextDecoder().decode(buffer)
-  }
-}
-
-function markOf ([first, second]: Uint8Array): string {
-  if (first === 0xFF && second === 0xFE) return 'utf-16le'
-  return first === 0xFE && second === 0xFF ? 'utf-16be' : 'utf-8'
 }

@@ -1,4 +1,5 @@
 import type { StoredFile } from 'magicstore'
+import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
@@ -57,19 +58,23 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
   const renameButton = useRef<HTMLButtonElement>(null)
   // The focused input has been removed.
   useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
+  // In the head of the dialog, whose size is that of the window: they stay where they are.
+  const steps = (
+    <>
+      <Step icon='previous' target={previous} action={move} />
+      <Step icon='next' target={next} action={move} />
+    </>
+  )
   return (
     <Dialog
       title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose} onKeyDown={press}
-      closesOutside={!isRenaming}
+      closesOutside={!isRenaming} controls={steps}
     >
       <div class='preview-body' ref={body} tabIndex={-1}>
-        <div class='actions'>
-          <Step icon='previous' target={previous} action={move} />
-          <Step icon='next' target={next} action={move} />
+        <FileActs file={file} onRemove={onRemove} onClose={onClose}>
           <button type='button' ref={renameButton} onClick={() => setRenaming(true)}>{texts.files.rename}</button>
           <button type='button' onClick={onVersions}>{texts.files.versions}</button>
-          <FileActs file={file} onRemove={onRemove} onClose={onClose} />
-        </div>
+        </FileActs>
         {isRenaming && (
           <RenameForm
             key={file.name} name={lastOf(file.name)} action={renameShown} onCancel={() => setRenaming(false)}
@@ -107,8 +112,13 @@ function Step ({ icon, target, action }: StepProps) {
   return <IconButton icon={icon} label={texts.files[icon]} aria-disabled={isDisabled} onClick={() => action(target)} />
 }
 
+interface FileActsProps extends Pick<PreviewProps, 'file' | 'onRemove' | 'onClose'> {
+  /** Between download and deletion, so that nobody presses the one instead of the other. */
+  children: ComponentChildren
+}
+
 /** The buttons for download and deletion, and why they failed. */
-function FileActs ({ file, onRemove, onClose }: Pick<PreviewProps, 'file' | 'onRemove' | 'onClose'>) {
+function FileActs ({ file, onRemove, onClose, children }: FileActsProps) {
   const downloading = useAction(() => download(file))
   const removing = useAction(async () => {
     if (!hasTrash) return onRemove()
@@ -116,10 +126,11 @@ function FileActs ({ file, onRemove, onClose }: Pick<PreviewProps, 'file' | 'onR
     onClose()
   })
   return (
-    <>
+    <div class='actions'>
       <ActionButton action={downloading} class='primary'>{texts.files.download}</ActionButton>
+      {children}
       <ActionButton action={removing} class='danger'>{texts.files.remove}</ActionButton>
       <ProblemText error={downloading.error ?? removing.error} />
-    </>
+    </div>
   )
 }

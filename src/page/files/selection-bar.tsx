@@ -1,23 +1,19 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
-import { isFocusLost } from '../focus.ts'
+import { focusMain, isFocusLost } from '../focus.ts'
 import { formatNumber, formatSize } from '../format.ts'
 import { Icon, type IconName } from '../icon.tsx'
 import { IconButton } from '../icon-button.tsx'
 import { texts } from '../texts.ts'
 import type { GridFocus } from './grid-focus.ts'
 import { running, type Running } from './many.ts'
+import type { MenuItem } from './menu.tsx'
 import { AllBox } from './selection-box.tsx'
 import { useSelectionKeys } from './selection-keys.ts'
 import type { Selection } from './selection.ts'
 
 const words = texts.selection
 
-interface Act {
-  readonly label: string
-  readonly icon: IconName
-  readonly isDanger?: boolean
-  readonly run: () => void
-}
+export interface Act extends MenuItem { readonly icon: IconName }
 
 /** A file; a folder has no size. */
 interface Sized { readonly size?: number }
@@ -42,10 +38,10 @@ export function SelectionBar<Entry extends Sized> ({ selection, focus, acts }: S
       {act === undefined && isShown && <AllBox selection={selection} />}
       <p role='status'>{act !== undefined ? progressOf(act) : isShown && summaryOf(selection)}</p>
       {act !== undefined && <Progress act={act} />}
-      {act === undefined && isShown && acts.map(({ label, icon, isDanger = false, run }) => (
+      {act === undefined && isShown && acts.map(({ label, icon, isDanger = false, action }) => (
         <button
           key={label} type='button' class={isDanger ? 'danger' : ''} aria-label={label} title={label}
-          aria-disabled={selection.isGrowing.value} onClick={() => { if (!selection.isGrowing.peek()) run() }}
+          aria-disabled={selection.isGrowing.value} onClick={() => { if (!selection.isGrowing.peek()) action() }}
         >
           <Icon name={icon} /><span class='label'>{label}</span>
         </button>
@@ -60,7 +56,7 @@ function Progress ({ act: { act, done, all, stop } }: { act: Running }) {
   return (
     <>
       <progress max={all} value={done} aria-label={words.running[act]} />
-      <button type='button' onClick={stop}>{words.stop}</button>
+      {stop !== undefined && <button type='button' onClick={stop}>{words.stop}</button>}
     </>
   )
 }
@@ -87,7 +83,9 @@ function useKeptFocus (bar: { readonly current: HTMLElement | null }, focus: Gri
   useLayoutEffect(() => {
     if (!hadFocus || !isFocusLost()) return
     const button = isRunning ? bar.current?.querySelector('button') : null
-    if (button == null) focus.focus()
-    else button.focus()
+    if (button != null) return button.focus()
+    // The list may be empty by now.
+    focusMain()
+    focus.focus()
   })
 }

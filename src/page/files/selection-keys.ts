@@ -1,9 +1,6 @@
 import { useEffect } from 'preact/hooks'
-import { listen } from '../listen.ts'
+import { isBusy, listen } from '../listen.ts'
 import type { Selection } from './selection.ts'
-
-/** What uses the keys itself. */
-const KEY_USERS = 'input:not([type=checkbox]), select, textarea, [role=menu], .uploads'
 
 /** A key pressed at the control of a row. */
 interface RowKey<Entry> {
@@ -45,6 +42,5 @@ function isName (target: EventTarget | null): boolean {
 }
 
 function isElsewhere (target: EventTarget | null): boolean {
-  const isKeyUser = target instanceof Element && target.closest(KEY_USERS) !== null
-  return isKeyUser || document.querySelector('dialog[open]') !== null
+  return isBusy(target) || (target instanceof Element && target.closest('.uploads') !== null)
 }

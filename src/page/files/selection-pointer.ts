@@ -56,7 +56,7 @@ function listenersOf<Entry> (
     onPointerCancelCapture: end,
     // A long press would open a menu of the browser, or begin to drag.
     onContextMenuCapture (event: Event): void {
-      if (isTouch && entryOf(event.target) !== undefined) event.preventDefault()
+      if (isTouch && entryOf(event.target) !== undefined) stop(event)
     },
     onDragStartCapture (event: Event): void {
       if (isTouch) stop(event)

@@ -66,7 +66,7 @@ export class Selection<Entry> {
       this.isGrowing.value = isGrowing
       // What is added to the list later is not chosen.
       if (!isGrowing) queueMicrotask(() => this.#stopGrowing())
-      else if (!this.#listing.isLoading.value) this.#listing.see(all.length - 1)
+      else if (!this.#listing.isLoading.value) this.#listing.loadRest()
     })
     this.#stopGrowing = () => {
       stop()

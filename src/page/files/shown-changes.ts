@@ -1,11 +1,12 @@
-import type { ChangeList } from 'magicstore'
+import { formatNumber } from '../format.ts'
+import { notifyWhenFree } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
+import { texts } from '../texts.ts'
 import { openFolder, view } from '../view.ts'
 import { filesChanged } from './changes.ts'
-import { entries, isAfter, isFolder, searchText, type Entry } from './entries.ts'
-
-/** A change of a file or folder of the account. */
-type Change = ChangeList['changes'][number]
+import { entries, isAfter, isFolder, type Entry } from './entries.ts'
+import { isSearch } from './list-choice.ts'
+import { countSteps, type Change } from './many.ts'
 
 /** The present state of entries that have changed, by id; undefined of those that are gone. */
 type States = ReadonlyMap<string, Entry | undefined>
@@ -13,12 +14,21 @@ type States = ReadonlyMap<string, Entry | undefined>
 /** Shows changes in the list at once. What else depends on them is loaded again. */
 export function showChanges (changes: readonly Change[]): void {
   if (changes.length === 0) return
+  tellArrivals(changes)
+  countSteps(changes)
   const all = changes.map(({ id, file, folder }) => [id, listed(file ?? folder)] as const)
   const states = new Map(all.filter(([id, state]) => !isShown(id, state)))
   // A list that is being loaded may have the changes already. To change it would abort the load, again and again.
-  const isChangeable = searchText.peek() === '' && !entries.isLoading.peek()
+  const isChangeable = !isSearch.peek() && !entries.isLoading.peek()
   if (states.size > 0 && isChangeable) entries.change(all => merged(all, states))
   filesChanged()
+}
+
+/** Says what visitors have sent by a link. */
+function tellArrivals (changes: readonly Change[]): void {
+  const arrived = changes.filter(({ linkId, file }) => linkId !== undefined && file !== undefined)
+  const last = arrived.at(-1)
+  if (last !== undefined) notifyWhenFree({ text: texts.links.arrived(formatNumber(arrived.length), last.name) })
 }
 
 /** The entry, if it is in the open folder. */

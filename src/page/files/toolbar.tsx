@@ -5,14 +5,13 @@ import { texts } from '../texts.ts'
 import { AddFiles, AddFolder } from '../uploads/add-files.tsx'
 import { openFolder } from '../view.ts'
 import { Breadcrumbs, FolderName } from './breadcrumbs.tsx'
-import {
-  entries, isIncomplete, order, scope, search, searchIn, searchText, sortBy, type Order, type Scope
-} from './entries.ts'
+import { entries, isIncomplete, search, searchIn, sortBy } from './entries.ts'
 import { LayoutChoice } from './layout-choice.tsx'
 import { layout } from './layout.ts'
 import { Letters } from './letters.tsx'
+import { isSearch, order, scope, searchText, type Order, type Scope } from './list-choice.ts'
 
-const orders: readonly Order[] = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest']
+const orders: readonly Order[] = ['natural', '-natural', '-changed', 'changed', 'largest', 'smallest']
 
 const scopes: readonly Scope[] = ['folder', 'everywhere']
 
@@ -22,7 +21,6 @@ const MAX_SEARCH_LENGTH = 200
 /** The open folder, search, order, and the buttons to add files and folders. */
 export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
   const id = useId()
-  const isSearch = searchText.value !== ''
   return (
     <div class={`toolbar as-${layout.value}`}>
       <Breadcrumbs />
@@ -42,25 +40,27 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
           placeholder={texts.files.search} aria-describedby={id} dir='auto' autocomplete='off' spellcheck={false}
         />
       </div>
-      {isSearch && (
-        <select
-          class='scope' aria-label={texts.files.scope} value={scope.value}
-          onChange={event => searchIn(event.currentTarget.value as Scope)}
-        >
-          {scopes.map(value => <option key={value} value={value}>{texts.files.scopes[value]}</option>)}
-        </select>
+      {isSearch.value && openFolder.value !== '' && (
+        <div class='scope' role='group' aria-label={texts.files.scope}>
+          {scopes.map(value => (
+            <button key={value} type='button' aria-pressed={scope.value === value} onClick={() => searchIn(value)}>
+              {texts.files.scopes[value]}
+            </button>
+          ))}
+        </div>
       )}
       <Letters />
       <label class='order'>
         <span class='hidden'>{texts.files.order}</span>
+        <Icon name='sort' />
         <select value={order.value} onChange={event => sortBy(event.currentTarget.value as Order)}>
-          {orders.map(value => (
+          {(order.value === 'name' ? [...orders, order.value] : orders).map(value => (
             <option key={value} value={value}>{texts.files.orders[value]}</option>
           ))}
         </select>
       </label>
       <LayoutChoice />
-      <p class={isSearch ? 'found muted' : 'hidden'} id={id} role='status'>{isSearch && found()}</p>
+      <p class={isSearch.value ? 'found muted' : 'hidden'} id={id} role='status'>{isSearch.value && found()}</p>
     </div>
   )
 }

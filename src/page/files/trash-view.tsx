@@ -1,5 +1,5 @@
-import type { DeletedFile } from 'magicstore'
-import { useEffect, useState } from 'preact/hooks'
+import type { Deletion } from 'magicstore'
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks'
 import { ActionButton } from '../action-button.tsx'
 import { codeOf } from '../errors.ts'
 import { FileName, PathName } from '../file-name.tsx'
@@ -15,74 +15,120 @@ import { texts } from '../texts.ts'
 import { Time } from '../time.tsx'
 import { nextName } from '../uploads/names.ts'
 import { useAction } from '../use-action.ts'
+import { openDeletion } from '../view.ts'
 import { ChosenDeleted, deleteChosenForGood } from './chosen-deleted.tsx'
 import { chosenDeleted } from './chosen.ts'
 import { kindOf } from './kinds.ts'
 import { EmptyList, ListState } from './list-state.tsx'
+import { notifyRestored } from './many-deleted.ts'
 import { NamedEntries } from './named-entries.tsx'
 import { RowGrid } from './row-grid.tsx'
 import { SelectionBox, SelectionHeader } from './selection-box.tsx'
-import { deleteForGood, emptyTrash, restoreFile, trash, trashFocus } from './trash.ts'
+import {
+  contentOf, deleteForGood, emptyTrash, keyOfDeletion, opened, restore, titleOf, trash, trashFocus
+} from './trash.ts'
 import { useFresh } from './use-fresh.ts'
 
-type Opened =
-  | { readonly kind: 'rename' | 'deletion', readonly file: DeletedFile }
+const words = texts.files
+
+type Dialog =
+  | { readonly kind: 'rename' | 'deletion', readonly deletion: Deletion }
   | { readonly kind: 'emptying' }
 
-/** Deleted files: restore them, or delete them for good. */
+/** What was deleted, or the content of one deletion: restore it, or delete it for good. */
 export function TrashView () {
-  const [opened, setOpened] = useState<Opened | undefined>()
+  const [dialog, setDialog] = useState<Dialog | undefined>()
   const entries = trash.entries.value
-  const hasFolders = entries.some(({ name }) => parentOf(name) !== '')
+  const hasSecondLine = entries.some(({ kind, name }) => kind === 'folder' || parentOf(name) !== '')
+  const ask = (deletion: Deletion) => setDialog({ kind: 'deletion', deletion })
+  useLayoutEffect(() => {
+    opened.value = undefined
+    trash.replace()
+  }, [])
   useFresh(trash.refresh)
   const close = () => {
-    setOpened(undefined)
+    setDialog(undefined)
     if (trash.entries.value.length > 0) trashFocus.focus()
   }
-  const onKey = (key: string, file: DeletedFile) => {
+  const onKey = (key: string, deletion: Deletion) => {
     if (key === 'Delete' && !chosenDeleted.isEmpty.peek()) deleteChosenForGood()
-    else if (key === 'Delete') setOpened({ kind: 'deletion', file })
+    else if (key === 'Delete') ask(deletion)
     return key === 'Delete'
   }
-  const cellsOf = (file: DeletedFile, isActive: boolean) => (
-    <TrashCells
-      file={file} isActive={isActive}
-      onTaken={() => setOpened({ kind: 'rename', file })} onDelete={() => setOpened({ kind: 'deletion', file })}
+  const cellsOf = (deletion: Deletion, isActive: boolean) => (
+    <DeletionCells
+      deletion={deletion} isActive={isActive}
+      onTaken={() => setDialog({ kind: 'rename', deletion })} onDelete={() => ask(deletion)}
     />
   )
   return (
     <>
-      <div class='toolbar'>
-        <h2>{texts.views.trash}</h2>
-        {entries.length > 0 && (
-          <button type='button' class='danger' onClick={() => setOpened({ kind: 'emptying' })}>
-            {texts.files.emptyTrash}
-          </button>
-        )}
-      </div>
-      <ListState listing={trash}><NoDeletedFiles /></ListState>
-      {entries.length > 0 && trash.error.value === undefined && <p class='muted'>{texts.files.trashHint}</p>}
+      {openDeletion.value === ''
+        ? <TrashHeading isEmpty={entries.length === 0} onEmpty={() => setDialog({ kind: 'emptying' })} />
+        : <DeletionHeading onDelete={ask} />}
+      <ListState listing={trash}>{openDeletion.value === '' ? <NothingDeleted /> : null}</ListState>
       <ChosenDeleted />
       {entries.length > 0 && (
         <RowGrid
-          class={hasFolders ? 'trash paths' : 'trash'} label={texts.views.trash} listing={trash} keyOf={({ id }) => id}
-          nameOf={({ name }) => name} focus={trashFocus} selection={chosenDeleted}
+          class={hasSecondLine ? 'trash paths' : 'trash'} label={texts.views.trash} listing={trash}
+          keyOf={keyOfDeletion} nameOf={titleOf} focus={trashFocus} selection={chosenDeleted}
           header={<TrashHeader />} cells={cellsOf} onKey={onKey}
         />
       )}
-      {opened?.kind === 'rename' && <RestoreAs file={opened.file} onClose={close} />}
-      {opened?.kind === 'deletion' && <DeletionQuestion file={opened.file} onClose={close} />}
-      {opened?.kind === 'emptying' && <EmptyQuestion onClose={close} />}
+      {dialog?.kind === 'rename' && <RestoreAs deletion={dialog.deletion} onClose={close} />}
+      {dialog?.kind === 'deletion' && <DeletionQuestion deletion={dialog.deletion} onClose={close} />}
+      {dialog?.kind === 'emptying' && <EmptyQuestion onClose={close} />}
     </>
   )
 }
 
-function NoDeletedFiles () {
-  return <EmptyList title={texts.files.trashEmpty} hint={texts.files.trashHint} />
+function TrashHeading ({ isEmpty, onEmpty }: { isEmpty: boolean, onEmpty: () => void }) {
+  return (
+    <>
+      <div class='toolbar'>
+        <h2>{texts.views.trash}</h2>
+        {!isEmpty && <button type='button' class='danger' onClick={onEmpty}>{words.emptyTrash}</button>}
+      </div>
+      {!isEmpty && trash.error.value === undefined && <p class='muted'>{words.trashHint}</p>}
+    </>
+  )
+}
+
+/** What the open deletion is, and what can be done with all of it. */
+function DeletionHeading ({ onDelete }: { onDelete: (deletion: Deletion) => void }) {
+  const { deletion, folders = [] } = opened.value ?? {}
+  const restoring = useAction(async () => {
+    if (deletion !== undefined) await restoreAsOne(deletion)
+  })
+  return (
+    <>
+      <nav class='breadcrumbs' aria-label={texts.folders.path}>
+        <ol><li><a href='#trash'>{texts.views.trash}</a></li></ol>
+      </nav>
+      <div class='toolbar'>
+        <h2>{deletion === undefined ? texts.loading : <FileName name={titleOf(deletion)} />}</h2>
+        {deletion !== undefined && (
+          <>
+            <ActionButton action={restoring}>{words.restoreAll}</ActionButton>
+            <button type='button' class='danger' onClick={() => onDelete(deletion)}>{words.deleteAllForGood}</button>
+          </>
+        )}
+      </div>
+      <ProblemText error={restoring.error} />
+      {deletion !== undefined && <p class='muted'>{contentOf(deletion)}, {formatSize(deletion.size)}</p>}
+      {folders.length > 0 && (
+        <div class='muted'>{words.deletedFolders}<NamedEntries names={folders} /></div>
+      )}
+    </>
+  )
+}
+
+function NothingDeleted () {
+  return <EmptyList title={words.trashEmpty} hint={words.trashHint} />
 }
 
 function TrashHeader () {
-  const { name, size, deleted, expires, actions } = texts.files.columns
+  const { name, size, deleted, expires, actions } = words.columns
   return (
     <div role='row' class='row' aria-rowindex={1}>
       <SelectionHeader selection={chosenDeleted} />
@@ -95,70 +141,91 @@ function TrashHeader () {
   )
 }
 
-interface TrashCellsProps { file: DeletedFile, isActive: boolean, onTaken: () => void, onDelete: () => void }
+interface DeletionCellsProps { deletion: Deletion, isActive: boolean, onTaken: () => void, onDelete: () => void }
 
-function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
-  const restoring = useAction(() => restoreFile(file))
+function DeletionCells ({ deletion, isActive, onTaken, onDelete }: DeletionCellsProps) {
+  const restoring = useAction(() => restoreAsOne(deletion))
   const { error } = restoring
   const isTaken = codeOf(error) === 'name_taken'
   useEffect(() => { if (isTaken) onTaken() }, [error])
   const tabIndex = isActive ? 0 : -1
+  const title = titleOf(deletion)
   return (
     <>
-      <SelectionBox selection={chosenDeleted} entry={file} name={file.name} isActive={isActive} />
+      <SelectionBox selection={chosenDeleted} entry={deletion} name={title} isActive={isActive} />
       <div role='gridcell' class='name-cell'>
-        <span class='file-name'><Icon name={kindOf(file)} /><PathName name={file.name} /></span>
+        <DeletionName deletion={deletion} tabIndex={tabIndex} />
         {error !== undefined && !isTaken && <div class='refusal'><ProblemText error={error} /></div>}
       </div>
-      <div role='gridcell' class='size'>{formatSize(file.size)}</div>
-      <div role='gridcell' class='date'><Time timestamp={file.deletedAt} /></div>
-      <div role='gridcell' class='date expires'><Time timestamp={file.expiresAt} /></div>
+      <div role='gridcell' class='size'>{formatSize(deletion.size)}</div>
+      <div role='gridcell' class='date'><Time timestamp={deletion.deletedAt} /></div>
+      <div role='gridcell' class='date expires'><Time timestamp={deletion.expiresAt} /></div>
       <div role='gridcell' class='menu-cell'>
-        <ActionButton
-          action={restoring} data-cell tabIndex={tabIndex} aria-label={texts.files.restoreOf(file.name)}
-        >
-          {texts.files.restore}
+        <ActionButton action={restoring} data-cell tabIndex={tabIndex} aria-label={words.restoreOf(title)}>
+          {words.restore}
         </ActionButton>
         <IconButton
-          icon='trash' label={texts.files.deleteForGoodNamed(file.name)} data-cell tabIndex={tabIndex}
-          onClick={onDelete}
+          icon='trash' label={words.deleteForGoodNamed(title)} data-cell tabIndex={tabIndex} onClick={onDelete}
         />
       </div>
     </>
   )
 }
 
+/** A file that was deleted alone has nothing in it; all else is opened. */
+function DeletionName ({ deletion, tabIndex }: { deletion: Deletion, tabIndex: number }) {
+  const { deletedWith, kind, name, file } = deletion
+  if (file !== undefined) return <span class='file-name'><Icon name={kindOf(file)} /><PathName name={name} /></span>
+  return (
+    <a class='file-name' href={`#trash/${deletedWith}`} data-cell tabIndex={tabIndex}>
+      <Icon name={kind === 'file' ? 'other' : 'files'} />
+      {kind === 'many' ? <FileName name={titleOf(deletion)} /> : <PathName name={name} />}
+      {kind === 'folder' && <span class='count'>{contentOf(deletion)}</span>}
+    </a>
+  )
+}
+
+async function restoreAsOne (deletion: Deletion): Promise<void> {
+  notifyRestored(words.restored(titleOf(deletion)), await restore(deletion))
+}
+
 /** Asks for another name, because the name of the deleted file is taken. */
-function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
-  const { restoreAs, nameTaken, otherName, restore } = texts.files
+function RestoreAs ({ deletion, onClose }: { deletion: Deletion, onClose: () => void }) {
+  const { restoreAs, nameTaken, otherName } = words
+  const action = async (name: string) => {
+    notifyRestored(words.restored(name), await restore(deletion, name))
+  }
   return (
     <NameDialog
-      title={restoreAs} label={otherName} name={nextName(file.name)} submit={restore}
-      action={name => restoreFile(file, name)} onClose={onClose}
+      title={restoreAs} label={otherName} name={nextName(deletion.name)} submit={words.restore} action={action}
+      onClose={onClose}
     >
-      <p>{nameTaken} <FileName name={file.name} /></p>
+      <p>{nameTaken} <FileName name={deletion.name} /></p>
     </NameDialog>
   )
 }
 
-function DeletionQuestion ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
-  const { deleteForGoodTitle, deleteForGood: label, deleteForGoodOf } = texts.files
+function DeletionQuestion ({ deletion, onClose }: { deletion: Deletion, onClose: () => void }) {
+  const { file } = deletion
   const action = async () => {
-    await deleteForGood(file)
-    notify({ text: texts.files.deletedForGood(file.name) })
+    await deleteForGood(deletion)
+    notify({ text: words.deletedForGood(titleOf(deletion)) })
   }
+  const [title, hint] = file === undefined
+    ? [words.deleteThisForGood, words.deleteContent(contentOf(deletion))]
+    : [words.deleteForGoodTitle, words.deleteForGoodOf(file.versions)]
   return (
-    <Question title={deleteForGoodTitle} label={label} action={action} onClose={onClose}>
-      <p>{deleteForGoodOf(file.versions)} <FileName name={file.name} /></p>
+    <Question title={title} label={words.deleteForGood} action={action} onClose={onClose}>
+      <p>{hint} <FileName name={file === undefined ? titleOf(deletion) : deletion.name} /></p>
     </Question>
   )
 }
 
 function EmptyQuestion ({ onClose }: { onClose: () => void }) {
   return (
-    <Question title={texts.files.emptyTrash} label={texts.files.deleteAllForGood} action={emptyTrash} onClose={onClose}>
-      <p>{texts.files.emptyTrashWarning}</p>
-      <NamedEntries names={trash.entries.value.map(({ name }) => name)} isAll={trash.isComplete.value} />
+    <Question title={words.emptyTrash} label={words.deleteAllForGood} action={emptyTrash} onClose={onClose}>
+      <p>{words.emptyTrashWarning}</p>
+      <NamedEntries names={trash.entries.value.map(titleOf)} isAll={trash.isComplete.value} />
     </Question>
   )
 }

@@ -1,36 +1,117 @@
-import type { DeletedFile } from 'magicstore'
+import { batch, signal } from '@preact/signals'
+import type { DeletedFile, Deletion } from 'magicstore'
+import { PageError, statusOf } from '../errors.ts'
+import { formatNumber } from '../format.ts'
 import { notify } from '../notices.tsx'
-import { request } from '../requests.ts'
+import type { Page, PageQuery } from '../pages.ts'
+import { ignoreMissing, loadAll, request } from '../requests.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
+import { openDeletion } from '../view.ts'
 import { filesChanged } from './changes.ts'
-import { loadTrash } from './deletions.ts'
-import { notifyProblem } from './files.ts'
-import { restoreDeletion } from './folders.ts'
 import { createGridFocus } from './grid-focus.ts'
 import { Listing } from './listing.ts'
+import { MAX_ITEMS, type Item } from './server-acts.ts'
 
-export const trash = new Listing<DeletedFile>(loadTrash, ({ id }) => id)
+/** The deletions in the trash, or the files of the open one, as if each had been deleted alone. */
+export const trash = new Listing<Deletion>(loadEntries, keyOfDeletion)
+
+/** The open deletion, and the paths of its folders; undefined until it is loaded. */
+export const opened = signal<{ readonly deletion: Deletion, readonly folders: readonly string[] } | undefined>()
 
 export const trashFocus = createGridFocus()
 
-/**
- * Restores a file, and offers to restore those that were deleted in the same folder.
- * @throws what `call` throws; `name_taken` if there is a file of that name.
- */
-export async function restoreFile ({ id, deletedWith }: DeletedFile, name?: string): Promise<void> {
-  const restored = await call(store => store.restore(id, name === undefined ? {} : { name }))
-  dropDeleted(id)
-  const others = deletedWith !== null && trash.entries.value.some(file => file.deletedWith === deletedWith) && {
-    label: texts.files.restoreDeletion,
-    run: () => { restoreDeletion(deletedWith).catch(notifyProblem) }
-  }
-  notify({ text: texts.files.restored(restored.name), ...(others && { action: others }) })
+export function keyOfDeletion ({ deletedWith, file }: Deletion): string {
+  return deletedWith ?? String(file?.id)
 }
 
-export async function deleteForGood ({ id }: DeletedFile): Promise<void> {
-  await request(api => api.DELETE('/api/trash/{id}', { params: { path: { id } } }))
-  dropDeleted(id)
+/** What a deletion took, in words. */
+export function contentOf ({ files, folders }: Pick<Deletion, 'files' | 'folders'>): string {
+  const { usage } = texts.files
+  const parts = [
+    ...files > 0 ? [usage.files(formatNumber(files))] : [],
+    ...folders > 0 ? [usage.folders(formatNumber(folders))] : []
+  ]
+  return parts.join(', ')
+}
+
+/** The title of a deletion. */
+export function titleOf (deletion: Deletion): string {
+  const { kind, name } = deletion
+  return kind === 'many' ? texts.files.deletedFrom(contentOf(deletion), name) : name
+}
+
+/** @throws what `call` throws. */
+async function loadEntries (query: PageQuery, signal: AbortSignal): Promise<Page<Deletion>> {
+  const id = openDeletion.peek()
+  if (id === '') {
+    const { deletions: entries, next } =
+      await request(api => api.GET('/api/trash/deletions', { params: { query }, signal }))
+    return { entries, next }
+  }
+  const { deletion, folders, files, next } = await request(api =>
+    api.GET('/api/trash/deletions/{id}', { params: { path: { id }, query }, signal })).catch(leaveIfGone)
+  const known = query.cursor === undefined ? [] : opened.peek()?.folders ?? []
+  opened.value = { deletion, folders: [...known, ...folders].sort() }
+  return { entries: files.map(aloneOf), next }
+}
+
+function aloneOf (file: DeletedFile): Deletion {
+  const { name, size, deletedAt, expiresAt } = file
+  return { deletedWith: null, kind: 'file', name, files: 1, folders: 0, size, deletedAt, expiresAt, file }
+}
+
+/** Nothing is left of the open deletion: shows the trash. */
+function leaveIfGone (error: unknown): never {
+  if (statusOf(error) === 404) location.replace('#trash')
+  throw error
+}
+
+/**
+ * Restores what one deletion took; a file that was deleted alone under another name, if one is given. Returns what an
+ * undo would move to the trash again: nothing if it is too much.
+ * @throws what `call` throws; `name_taken` if there is a file of that name; PageError if some stay in the trash.
+ */
+export async function restore (deletion: Deletion, name?: string): Promise<readonly Item[]> {
+  const { deletedWith, file } = deletion
+  if (deletedWith === null) {
+    const restored = await call(store => store.restore(String(file?.id), name === undefined ? {} : { name }))
+    dropDeletion(deletion)
+    return [restored]
+  }
+  const items = await itemsOf(deletion, deletedWith)
+  const { kept } = await call(store => store.restoreDeletion(deletedWith))
+  filesChanged()
+  if (kept.length > 0) throw new PageError(texts.folders.kept(formatNumber(kept.length)))
+  dropDeletion(deletion)
+  return items
+}
+
+/** What a deletion brings back: its folder if there is none of this name, else its files. */
+async function itemsOf ({ kind, name, files }: Deletion, id: string): Promise<readonly Item[]> {
+  if (kind === 'folder' && !await isFolderThere(name)) return [{ name }]
+  if (files > MAX_ITEMS) return []
+  const path = { id }
+  const all = await loadAll<'files', DeletedFile>('files', (api, query) =>
+    api.GET('/api/trash/deletions/{id}', { params: { path, query } }))
+  return all.map(({ name }) => ({ name }))
+}
+
+function isFolderThere (name: string): Promise<boolean> {
+  const found = request(api => api.GET('/api/folders/{name}', { params: { path: { name } } }))
+  return found.then(() => true, (error: unknown) => {
+    ignoreMissing(error)
+    return false
+  })
+}
+
+/** @throws what `call` throws. */
+export async function deleteForGood (deletion: Deletion): Promise<void> {
+  const { deletedWith, file } = deletion
+  await request(api => deletedWith === null
+    ? api.DELETE('/api/trash/{id}', { params: { path: { id: String(file?.id) } } })
+    : api.DELETE('/api/trash/deletions/{id}', { params: { path: { id: deletedWith } } }))
+  dropDeletion(deletion)
 }
 
 export async function emptyTrash (): Promise<void> {
@@ -40,8 +121,11 @@ export async function emptyTrash (): Promise<void> {
   notify({ text: texts.files.trashEmptied })
 }
 
-/** Takes a file off the list, because it is no longer in the trash. */
-export function dropDeleted (id: string): void {
-  trash.change(entries => entries.filter(entry => entry.id !== id))
-  filesChanged()
+/** Takes a deletion off the list, because it is no longer in the trash. */
+function dropDeletion (deletion: Deletion): void {
+  const key = keyOfDeletion(deletion)
+  batch(() => {
+    trash.change(entries => entries.filter(entry => keyOfDeletion(entry) !== key))
+    filesChanged()
+  })
 }

@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { focusMain, isFocusLost } from '../focus.ts'
 import type { GridFocus, GridPosition } from './grid-focus.ts'
-import { cellsOf, listenersOf } from './grid-keys.ts'
+import { cellsOf, listenersOf, type OpenMenu } from './grid-keys.ts'
 import type { Listing } from './listing.ts'
 import { usePointerSelection } from './selection-pointer.ts'
 import type { Selection } from './selection.ts'
@@ -20,6 +20,8 @@ export interface GridProps<Entry> {
   selection?: Selection<Entry>
   /** Keys besides those that move the focus. Returns whether the key was one of them. */
   onKey?: (key: string, entry: Entry) => boolean
+  /** Opens the menu of an entry at the pointer. */
+  onMenu?: OpenMenu<Entry>
   /** More attributes of the element of an entry. */
   attributes?: (entry: Entry) => JSX.HTMLAttributes<HTMLDivElement>
 }
@@ -38,7 +40,7 @@ interface GridLayout {
  * selection.
  */
 export function useGrid<Entry> (
-  { listing, keyOf, nameOf, focus, selection, onKey }: GridProps<Entry>, { body, perRow, ahead }: GridLayout
+  { listing, keyOf, nameOf, focus, selection, onKey, onMenu }: GridProps<Entry>, { body, perRow, ahead }: GridLayout
 ) {
   const entries = listing.entries.value
   const isMoving = useRef(false)
@@ -50,7 +52,8 @@ export function useGrid<Entry> (
   const typeAhead = useMemo(createTypeAhead, [])
   const onMove = () => { isMoving.current = true }
   const listeners =
-    listenersOf({ entries, keyOf, nameOf, focus, selection, typeAhead, page: rows.page, perRow, onKey, onMove })
+    listenersOf({ entries, keyOf, nameOf, focus, selection, typeAhead, page: rows.page, perRow, onKey, onMove, onMenu })
+  const onEndKey = useEndKey({ listing, keyOf, focus, body })
   const pointerListeners = usePointerSelection(selection, index => entries[index])
   return {
     entries,
@@ -60,7 +63,14 @@ export function useGrid<Entry> (
     rowHeight: rows.height,
     /** The rows that are to be rendered. */
     shownRows: shownRows(rows, Math.floor(activeIndex / perRow)),
-    listeners: { ...listeners, ...pointerListeners }
+    listeners: {
+      ...listeners,
+      ...pointerListeners,
+      onKeyDown (event: KeyboardEvent): void {
+        listeners.onKeyDown(event)
+        onEndKey(event)
+      }
+    }
   }
 }
 
@@ -117,6 +127,31 @@ function useRowFocus ({ body, isMoving, activeIndex, focus, indexOf }: RowFocus)
     const element = body.current
     return () => { if (element?.contains(document.activeElement) === true) focusMain() }
   }, [])
+}
+
+interface EndKey<Entry> extends Pick<GridProps<Entry>, 'listing' | 'keyOf' | 'focus'> {
+  body: { readonly current: HTMLElement | null }
+}
+
+/** End moves the focus to the last loaded entry, and once all are loaded, to the last one, if it is still there. */
+function useEndKey<Entry> ({ listing, keyOf, focus, body }: EndKey<Entry>): (event: KeyboardEvent) => void {
+  const lastLoaded = useRef<string>()
+  const isComplete = listing.isComplete.value
+  const { active } = focus
+  useEffect(() => {
+    const isWaiting = lastLoaded.current !== undefined && lastLoaded.current === active.peek()?.key
+    const last = listing.entries.peek().at(-1)
+    if (!isComplete) return
+    lastLoaded.current = undefined
+    if (!isWaiting || last === undefined || body.current?.contains(document.activeElement) !== true) return
+    focus.focus({ key: keyOf(last), column: active.peek()?.column ?? 0 })
+  }, [isComplete])
+  return ({ key, defaultPrevented }) => {
+    lastLoaded.current = undefined
+    if (key !== 'End' || !defaultPrevented || listing.isComplete.peek()) return
+    lastLoaded.current = active.peek()?.key
+    listing.loadRest()
+  }
 }
 
 function focusControl (row: Element | null, column: number, block: 'nearest' | 'start'): void {

@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { FileName } from '../file-name.tsx'
-import { formatSize, formatTime } from '../format.ts'
+import { formatSize, formatTime, formatTimes } from '../format.ts'
 import { notify } from '../notices.tsx'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
@@ -31,9 +31,10 @@ export function Versions ({ name, onClose }: { name: string, onClose: () => void
   useLayoutEffect(() => {
     if (removed !== '') list.current?.closest('dialog')?.querySelector('button')?.focus()
   }, [removed])
-  const remove = (version: Version) => {
+  const times = formatTimes(contents?.versions.map(({ createdAt }) => createdAt) ?? [])
+  const remove = (version: Version, time: string) => {
     setContents(contents && { ...contents, versions: contents.versions.filter(({ id }) => id !== version.id) })
-    setRemoved(texts.files.versionDeleted(formatTime(version.createdAt)))
+    setRemoved(texts.files.versionDeleted(time))
   }
   return (
     <Dialog title={texts.files.versionsOf(name)} class='versions' onClose={onClose}>
@@ -42,13 +43,14 @@ export function Versions ({ name, onClose }: { name: string, onClose: () => void
       {contents && <Current {...contents.file} />}
       {contents?.versions.length === 0 && <p>{texts.files.noVersions}</p>}
       <ul ref={list}>
-        {contents?.versions.map(version => (
+        {contents?.versions.map((version, index) => (
           <VersionRow
             key={version.id}
             file={contents.file}
             version={version}
+            time={times[index] ?? ''}
             onRestored={onClose}
-            onRemoved={() => remove(version)}
+            onRemoved={() => remove(version, times[index] ?? '')}
           />
         ))}
       </ul>
@@ -71,9 +73,16 @@ async function contentsOf (name: string): Promise<Contents> {
   })
 }
 
-interface VersionRowProps { file: StoredFile, version: Version, onRestored: () => void, onRemoved: () => void }
+interface VersionRowProps {
+  file: StoredFile
+  version: Version
+  /** When it was stored, in words that tell it from the others. */
+  time: string
+  onRestored: () => void
+  onRemoved: () => void
+}
 
-function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) {
+function VersionRow ({ file, version, time, onRestored, onRemoved }: VersionRowProps) {
   const [opened, setOpened] = useState<'view' | 'question' | undefined>()
   const bytes = { name: file.name, size: version.size, version: version.id }
   const downloading = useAction(() => download(bytes))
@@ -81,7 +90,6 @@ function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) 
     await restoreVersion(file, version)
     onRestored()
   })
-  const time = formatTime(version.createdAt)
   const close = () => setOpened(undefined)
   return (
     <li>
@@ -103,14 +111,14 @@ function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) 
           <FileDetails {...version} dates={[['stored', version.createdAt], ['replaced', version.replacedAt]]} />
         </Dialog>
       )}
-      {opened === 'question' && <RemovalQuestion file={file} version={version} onClose={close} onRemoved={onRemoved} />}
+      {opened === 'question' && <RemovalQuestion {...{ file, version, time, onRemoved }} onClose={close} />}
     </li>
   )
 }
 
-interface RemovalQuestionProps { file: StoredFile, version: Version, onClose: () => void, onRemoved: () => void }
+type RemovalQuestionProps = Omit<VersionRowProps, 'onRestored'> & { onClose: () => void }
 
-function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: RemovalQuestionProps) {
+function RemovalQuestion ({ file: { name }, version, time, onClose, onRemoved }: RemovalQuestionProps) {
   const remove = async () => {
     const params = { path: { name, id: version.id } }
     await request(api => api.DELETE('/api/files/{name}/versions/{id}', { params }))
@@ -119,7 +127,7 @@ function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: Remov
   }
   return (
     <Question title={texts.files.deleteVersion} label={texts.files.deleteForGood} action={remove} onClose={onClose}>
-      <p>{texts.files.deleteVersionOf(formatTime(version.createdAt))} <FileName name={name} /></p>
+      <p>{texts.files.deleteVersionOf(time)} <FileName name={name} /></p>
     </Question>
   )
 }

@@ -6,9 +6,9 @@ import { lastOf } from '../paths.ts'
 import { Time } from '../time.tsx'
 import { DownloadLink } from './download-link.tsx'
 import { isFolder, type Entry, type FileEntry } from './folder-entries.ts'
-import { canShow } from './media-preview.tsx'
 import { folderAddress } from './open-folder.ts'
 import { texts } from './texts.ts'
+import { canShow } from './visit.ts'
 
 interface EntryCellsProps { entry: Entry, isActive: boolean, onShow: (file: FileEntry) => void }
 

@@ -1,13 +1,19 @@
 import { render } from 'preact'
 import { watchDialogs } from '../dialog-history.ts'
+import { guardFocus } from '../focus-guard.ts'
+import { fetchAhead } from '../fetch-ahead.ts'
 import { session } from '../session-state.ts'
+import { loadParts, provideParts } from './later.tsx'
 import { LinkPage } from './link-page.tsx'
 import { watchFolder } from './open-folder.ts'
-import { refreshVisit } from './visit.ts'
+import { refreshVisit, visit } from './visit.ts'
 
 // Nobody signs in on this page, so dialogs follow the history from the start.
 session.value = { kind: 'none' }
+provideParts(async () => (await import('./parts.ts')).parts)
 watchDialogs()
 watchFolder()
+guardFocus()
 void refreshVisit()
+fetchAhead(() => visit.value.kind === 'open', loadParts)
 render(<LinkPage />, document.body)

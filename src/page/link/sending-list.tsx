@@ -1,9 +1,11 @@
 import { useId, useRef } from 'preact/hooks'
+import { mayPass } from '../errors.ts'
 import { FileName } from '../file-name.tsx'
 import { formatNumber, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { IconButton } from '../icon-button.tsx'
 import { useKeptFocus } from '../uploads/kept-focus.ts'
+import { FileUnreadable } from '../uploads/obstacles.ts'
 import { ProgressBar, ProgressText } from '../uploads/progress.tsx'
 import { useUnloadWarning } from '../uploads/unload-warning.ts'
 import { describe, Refusal } from './refusal.tsx'
@@ -47,7 +49,7 @@ function Row ({ sending }: { sending: Sending }) {
       <div class='upload-head'>
         <FileName name={file.name} class='upload-name' />
         {state.kind === 'sent' && <span class='done'><Icon name='check' /></span>}
-        {state.kind === 'failed' && (
+        {state.kind === 'failed' && mayPass(state.error) && !(state.error instanceof FileUnreadable) && (
           <button type='button' aria-label={words.tryAgain(file.name)} onClick={() => tryAgain(sending)}>
             {words.again}
           </button>

@@ -4,14 +4,14 @@ import { FileName } from '../file-name.tsx'
 import { Icon } from '../icon.tsx'
 import { DownloadFailure, DownloadLink } from './download-link.tsx'
 import { Facts } from './facts.tsx'
-import { canShow, MediaPreview } from './media-preview.tsx'
+import { FilePreview } from './later.tsx'
 import { texts } from './texts.ts'
-import type { SharedLink } from './visit.ts'
+import { canShow, type SharedLink } from './visit.ts'
 
 /** One file: its download, and a preview if it is asked for. */
 export function SharedFile ({ link }: { link: SharedLink }) {
   const [isShown, setShown] = useState(false)
-  const file = { name: link.name, type: link.type ?? '' }
+  const file = { name: link.name, type: link.type ?? '', size: link.size ?? 0 }
   return (
     <section class='card preview'>
       <div class='shared-head'>
@@ -26,7 +26,7 @@ export function SharedFile ({ link }: { link: SharedLink }) {
         )}
       </div>
       <DownloadFailure />
-      {isShown && <MediaPreview file={file} />}
+      {isShown && <FilePreview file={file} />}
     </section>
   )
 }

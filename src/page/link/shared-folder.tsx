@@ -1,19 +1,16 @@
 import { useSignalEffect } from '@preact/signals'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { Dialog } from '../dialog.tsx'
 import { statusOf } from '../errors.ts'
 import { RowGrid } from '../files/row-grid.tsx'
 import { FileName } from '../file-name.tsx'
 import { focusHeading } from '../focus.ts'
-import { formatSize } from '../format.ts'
 import { frameTexts } from '../frame-texts.ts'
-import { Icon } from '../icon.tsx'
 import { ancestorsOf, lastOf } from '../paths.ts'
-import { DownloadFailure, DownloadLink, ZipLink } from './download-link.tsx'
+import { DownloadFailure, ZipLink } from './download-link.tsx'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { Facts } from './facts.tsx'
 import { entries, entriesFocus, showFolder, type FileEntry } from './folder-entries.ts'
-import { MediaPreview } from './media-preview.tsx'
+import { PreviewDialog } from './later.tsx'
 import { folderAddress, openFolder } from './open-folder.ts'
 import { Refusal } from './refusal.tsx'
 import { texts } from './texts.ts'
@@ -50,7 +47,7 @@ export function SharedFolder ({ link }: { link: SharedLink }) {
           cells={(entry, isActive) => <EntryCells entry={entry} isActive={isActive} onShow={setShown} />}
         />
       )}
-      {shown !== undefined && <PreviewDialog file={shown} onClose={close} />}
+      {shown !== undefined && <PreviewDialog file={shown} onMove={setShown} onClose={close} />}
     </>
   )
 }
@@ -91,20 +88,6 @@ function ListState () {
   if (entries.entries.value.length > 0) return null
   if (!entries.isComplete.value) return <p class='list-state muted' role='status'>{frameTexts.loading}</p>
   return <div class='list-state empty'><h2>{texts.emptyFolder}</h2></div>
-}
-
-function PreviewDialog ({ file, onClose }: { file: FileEntry, onClose: () => void }) {
-  return (
-    <Dialog title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose}>
-      <div class='actions'>
-        <DownloadLink name={file.name} class='button primary'>
-          <Icon name='download' />{texts.download}
-        </DownloadLink>
-        <span class='muted'>{formatSize(file.size)}</span>
-      </div>
-      <MediaPreview file={file} />
-    </Dialog>
-  )
 }
 
 /** After a change of folder, the heading gets the focus, because the focused element is gone. */

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
 import { statusOf } from '../errors.ts'
+import { kindOf } from '../files/kinds.ts'
 import { throttled } from '../files/throttle.ts'
 import { encodedPath } from '../paths.ts'
 
@@ -31,6 +32,15 @@ export const visit = signal<Visit>({ kind: 'loading' })
 
 /** The address of the link, without a query and a fragment. */
 export const linkAddress = new URL(location.pathname, location.href).href.replace(/\/$/, '')
+
+/** A file of the link, as far as a preview needs it. */
+export interface ShownFile { readonly name: string, readonly type: string, readonly size: number }
+
+/** Whether the page can show a file in this browser. */
+export function canShow (file: ShownFile): boolean {
+  const kind = kindOf(file)
+  return kind === 'pdf' ? navigator.pdfViewerEnabled : kind !== 'other'
+}
 
 /** The path of the bytes of a file, for `ask`. A file below a linked folder has a path, a linked file its name. */
 export function bytesPath (name: string): string {

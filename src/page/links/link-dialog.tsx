@@ -9,7 +9,7 @@ import { ProblemText, Retry } from '../problem.tsx'
 import { QrCode } from '../qr-code.tsx'
 import { Question } from '../question.tsx'
 import { SecretField } from '../secret-field.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { LinkForm } from './link-form.tsx'
@@ -75,9 +75,10 @@ export function LinkDetails ({ link, unsaved, onClose, onReplaced, onAnother }: 
   }
   return (
     <>
-      <LinkAddress key={'url' in link ? link.url : link.id} link={link} onReplaced={onReplaced} />
+      <LinkAddress key={`address ${'url' in link ? link.url : link.id}`} link={link} onReplaced={onReplaced} />
       <LinkForm
-        key={link.id} terms={link} label={words.save} action={save} cancel={texts.account.done} unsaved={unsaved}
+        key={`form ${link.id}`} terms={link} label={words.save} action={save} cancel={texts.account.done}
+        unsaved={unsaved}
       />
       <ProblemText error={revoking.error} />
       <div class='actions'>

@@ -1,6 +1,6 @@
 import { PathName } from '../file-name.tsx'
 import { formatDate, formatNumber, formatSize } from '../format.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { OptionalTime } from '../time.tsx'
 import { isExpired, isOver, type Link } from './links.ts'
 
@@ -18,8 +18,7 @@ export function LinkRow ({ link, onOpen }: LinkRowProps) {
     <li>
       <div>
         <p class='name'><PathName name={name} /></p>
-        <p class='tags'>{tagsOf(link).map(tag => <span key={tag} class='tag'>{tag}</span>)}</p>
-        <Dates link={link} />
+        <LinkSummary link={link} />
       </div>
       <div class='actions' role='group' aria-label={words.titleOf(name)}>
         <button type='button' aria-label={words.changeOf(name)} onClick={() => onOpen('change')}>{words.change}</button>
@@ -31,6 +30,16 @@ export function LinkRow ({ link, onOpen }: LinkRowProps) {
         </button>
       </div>
     </li>
+  )
+}
+
+/** What a link allows, and its dates. */
+export function LinkSummary ({ link }: { link: Link }) {
+  return (
+    <>
+      <p class='tags'>{tagsOf(link).map(tag => <span key={tag} class='tag'>{tag}</span>)}</p>
+      <Dates link={link} />
+    </>
   )
 }
 

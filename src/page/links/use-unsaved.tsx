@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useRef, useState } from 'preact/hooks'
 import { Question } from '../question.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 
 export interface Unsaved {
   /** Closes the dialog; asks first if its form has changes. */

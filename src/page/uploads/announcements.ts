@@ -4,7 +4,7 @@ import { texts } from '../texts.ts'
 import { failureText } from './failure.ts'
 import type { Upload } from './upload.ts'
 
-type News = 'added' | 'resumable' | 'stored' | 'conflict' | 'failed'
+type News = 'added' | 'resumable' | 'stored' | 'conflict' | 'failed' | 'cancelled'
 
 /** Changes within this time are announced together: one announcement for each of many small files would be too many. */
 const BATCH_MS = 1000

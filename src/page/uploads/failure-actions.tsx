@@ -1,11 +1,12 @@
 import { MagicStoreError } from 'magicstore'
 import { useId } from 'preact/hooks'
+import { mayPass } from '../errors.ts'
 import { fieldsOf, NameField } from '../fields.tsx'
 import { lockedBy } from '../locks.ts'
 import { BreakLock } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { failureText } from './failure.ts'
-import { ImpossibleName } from './obstacles.ts'
+import { FileUnreadable, ImpossibleName } from './obstacles.ts'
 import { renameUpload, resume } from './queue.ts'
 import type { Upload } from './upload.ts'
 
@@ -23,7 +24,9 @@ export function FailureActions ({ upload, error }: { upload: Upload, error: unkn
         : (
           <>
             {lockedBy(error).length > 0 && <BreakLock error={error} onBroken={() => resume(upload)} />}
-            <div class='actions'><button type='button' onClick={() => resume(upload)}>{texts.tryAgain}</button></div>
+            {mayPass(error) && !(error instanceof FileUnreadable) && (
+              <div class='actions'><button type='button' onClick={() => resume(upload)}>{texts.tryAgain}</button></div>
+            )}
           </>
         )}
     </>

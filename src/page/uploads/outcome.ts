@@ -1,5 +1,7 @@
 import { bodyOf, type StoredFile } from 'magicstore'
 import { statusOf } from '../errors.ts'
+import { entries, isListed, placeEntry } from '../files/entries.ts'
+import { searchText } from '../files/list-choice.ts'
 import { call } from '../session.ts'
 import { removeFingerprints } from './fingerprints.ts'
 import { nextName } from './names.ts'
@@ -24,8 +26,11 @@ export async function stateAfter (upload: Upload, aborter: AbortController): Pro
   }
 }
 
-function stored (upload: Upload, { size }: StoredFile): UploadState {
-  upload.sentBytes.value = size
+function stored (upload: Upload, file: StoredFile): UploadState {
+  upload.sentBytes.value = file.size
+  // An empty list would say for a moment that there are no files.
+  const isEmpty = entries.entries.peek().length === 0 && searchText.peek() === ''
+  if (isEmpty && isListed(file)) placeEntry(file)
   return { kind: 'stored' }
 }
 

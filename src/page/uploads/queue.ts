@@ -17,6 +17,9 @@ export type Decision = 'replace' | 'keep' | 'skip'
 /** The transfers that have not ended, by upload. An aborted transfer does not end at once. */
 const transfers = new Map<Upload, { aborter: AbortController, ended: Promise<void> }>()
 
+/** The uploads that the user has ended, as far as they still run. */
+const cancelled = new WeakSet<Upload>()
+
 /** The user's decision for all names that are taken. It holds until all uploads have ended. */
 let decisionForAll: Decision | undefined
 
@@ -82,6 +85,8 @@ export function resume (upload: Upload): void {
 /** Ends an upload for good. */
 export function cancel (upload: Upload): void {
   const state = upload.state.peek()
+  cancelled.add(upload)
+  announce('cancelled', [upload])
   remove(upload)
   transfers.get(upload)?.aborter.abort()
   if (state.kind === 'resumable') returnUnfinished(state.unfinished)
@@ -140,7 +145,7 @@ async function run (upload: Upload): Promise<void> {
     await before
     const next = await stateAfter(upload, aborter)
     // The upload may have been paused or cancelled meanwhile.
-    if (upload.state.peek() === running) finish(upload, next)
+    if (upload.state.peek() === running && !cancelled.has(upload)) finish(upload, next)
   }
   const ended = send()
   transfers.set(upload, { aborter, ended })

@@ -1,6 +1,8 @@
 import { computed, signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
 import { throttled } from '../files/throttle.ts'
+import { isWithin } from '../paths.ts'
+import { openFolder } from '../view.ts'
 import { keyOf } from './names.ts'
 import type { Upload, UploadState } from './upload.ts'
 
@@ -37,6 +39,10 @@ export const counts = computed(() => {
 
 /** The names of {@link namesBegun}, as they are shown. */
 export const begunNames = computed(() => namesBegun(shownUploads.value))
+
+/** Whether files are on their way to the open folder. */
+export const isArriving = computed(() => shownUploads.value.some(({ name, state }) =>
+  state.peek().kind !== 'stored' && (openFolder.value === '' || isWithin(name.peek(), openFolder.value))))
 
 export const hasResumable = computed(() => shownUploads.value.some(isResumable))
 

@@ -1,7 +1,7 @@
-import { computed, untracked, useComputed, useSignalEffect } from '@preact/signals'
+import { untracked, useComputed, useSignalEffect } from '@preact/signals'
 import { useEffect, useId, useRef } from 'preact/hooks'
-import { formatNumber } from '../format.ts'
 import { IconButton } from '../icon-button.tsx'
+import { UnfinishedList, UploadRows } from '../later.tsx'
 import { lastOf } from '../paths.ts'
 import { Retry } from '../problem.tsx'
 import { session } from '../session-state.ts'
@@ -18,31 +18,8 @@ import { pauseAll, resumeAll, startNext } from './queue.ts'
 import { useProgressAnnouncements } from './progress-announcements.ts'
 import { summary } from './summary.ts'
 import { unfinished } from './unfinished.ts'
-import { UnfinishedList } from './unfinished-list.tsx'
-import type { UploadState } from './upload.ts'
-import { clearFinished, counts, hasResumable, isIn, SHOWN_STORED, shownUploads, uploads } from './upload-list.ts'
-import { UploadRow } from './upload-row.tsx'
+import { clearFinished, counts, hasResumable, uploads } from './upload-list.ts'
 import { useUnloadWarning } from './unload-warning.ts'
-
-/** The most rows of each state. The summary counts all uploads. */
-const MAX_ROWS: Record<UploadState['kind'], number> = {
-  running: 10, conflict: 20, resumable: 20, failed: 20, paused: 10, waiting: 10, stored: SHOWN_STORED
-}
-
-/**
- * The uploads that the list shows, in the order of all uploads: the last stored ones, and the first ones in each other
- * state.
- */
-const rows = computed(() => {
-  const left = { ...MAX_ROWS, stored: Infinity }
-  const first = shownUploads.value.filter(({ state }) => left[state.peek().kind]-- > 0)
-  const isStored = isIn('stored')
-  let surplus = first.filter(isStored).length - MAX_ROWS.stored
-  return first.filter(upload => !isStored(upload) || surplus-- <= 0)
-})
-
-const hiddenCount = computed(() =>
-  Object.values(counts.value).reduce((sum, count) => sum + count, 0) - rows.value.length)
 
 /** All uploads. The panel stays when the view changes. */
 export function UploadPanel () {
@@ -93,7 +70,7 @@ function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<voi
       {isOpen.value && (
         <div class='uploads-body' tabIndex={0} role='group' aria-label={list}>
           {error !== undefined && <div class='actions'><Retry error={error} action={() => { void onRetry() }} /></div>}
-          <UploadList />
+          <UploadRows />
           <UnfinishedList />
         </div>
       )}
@@ -109,16 +86,5 @@ function AllActions () {
       {hasResumable.value && <button type='button' onClick={resumeAll}>{texts.uploads.resumeAll}</button>}
       {stored > 0 && <button type='button' onClick={clearFinished}>{texts.uploads.clearFinished}</button>}
     </div>
-  )
-}
-
-function UploadList () {
-  return (
-    <>
-      <ul>
-        {rows.value.map(upload => <UploadRow key={upload.key} upload={upload} />)}
-      </ul>
-      {hiddenCount.value > 0 && <p class='muted'>{texts.uploads.more(formatNumber(hiddenCount.value))}</p>}
-    </>
   )
 }

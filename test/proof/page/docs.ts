@@ -198,7 +198,7 @@ browserTest('a form shows what is needed, and the rest after a key on its button
   await button.click()
   await shows(t, namesIn(download), ['name', 'disposition', 'range'], 'what has a value is sent, and stays in sight')
 
-  for (const [id, names] of Object.entries({ putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'folder', 'order', 'prefix', 'contains'], uploadFile: ['folder'] })) await shows(t, namesIn(await open(page, id)), names, id)
+  for (const [id, names] of Object.entries({ putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'folder', 'order', 'prefix', 'contains', 'words', 'below'], uploadFile: ['folder'] })) await shows(t, namesIn(await open(page, id)), names, id)
 
   await page.evaluate(() => { (document.activeElement as HTMLElement).blur() })
   const seen = await tabThrough(page)

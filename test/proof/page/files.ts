@@ -1,10 +1,10 @@
 import type { Page } from 'playwright-core'
 import { visibleName } from '../../../src/page/visible-name.ts'
 import { isProof, KIB } from '../../kit/sizes.ts'
-import { browserTest, enter, isFocused, shows, tabTo } from '../browser.ts'
+import { browserTest, enter, isFocused, phone, shows, tabTo } from '../browser.ts'
 import {
-  choose, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press, refusal,
-  savedBy, undo, visitAs
+  choose, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press, putMany,
+  refusal, savedBy, undo, visitAs
 } from '../files-page.ts'
 import { checkAccessible, checkFits, goTo, hasFocusIn, PASSWORD, type PageVisit } from '../page.ts'
 
@@ -43,7 +43,7 @@ browserTest('by mouse, files are sorted, renamed, deleted and restored', async t
   listTrash()
   await undo(page).waitFor()
 
-  const remove = await hold(page, '**/uploads/c.txt')
+  const remove = await hold(page, '**/api/trash')
   await page.getByRole('grid').getByRole('checkbox', { name: 'Select c.txt' }).click()
   await page.getByRole('button', { name: 'Delete', exact: true }).click()
   t.equal(await undo(page).count(), 0, 'nor of several files')
@@ -140,6 +140,7 @@ browserTest('images, audio, video, PDF and text have a preview', async t => {
   await dialogButton(page, 'Next file').click()
   await page.getByText('There is no preview').waitFor()
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await page.getByRole('dialog').getByText('More', { exact: true }).click()
   await dialogButton(page, 'Copy').click()
   await page.getByText('Copied').waitFor()
   t.equal(await page.evaluate(() => navigator.clipboard.readText()), await page.locator('dialog code').innerText())
@@ -372,4 +373,24 @@ browserTest('a preview loads with a new token after a revocation, and after a ne
   await noDialog(page)
   await page.getByText('No files yet').waitFor()
   t.ok(await hasFocusIn(page.getByRole('main')))
+})
+
+browserTest('on a phone all tools are in one row, and the first file is near the top', async t => {
+  const names = Array.from({ length: 40 }, (_, index) => `f${index}.txt`)
+  const visit = await visitAs(t, { 'folder/a.txt': 'x' }, phone)
+  const { page } = visit
+  await putMany(visit, names)
+  const middlesOf = (selector: string) => page.locator(selector).evaluateAll(elements =>
+    elements.map(element => element.getBoundingClientRect()).map(({ top, bottom }) => (top + bottom) / 2))
+  const firstRow = page.locator('.grid .body .row').first()
+  for (const heading of ['Files', 'folder']) {
+    await page.getByRole('heading', { name: heading, level: 2 }).waitFor()
+    await shows(t, () => firstRow.evaluate(row => row.getBoundingClientRect().top < 220), true, `${heading}: within 220 px`)
+    const middles = await middlesOf('.toolbar > :is(.search, .letters-button, .order, .layouts)')
+    t.ok(middles.length >= 3)
+    for (const middle of middles) t.ok(Math.abs(middle - Number(middles[0])) < 1, `${heading}: ${middles.join(', ')}`)
+    await checkFits(t, page, heading)
+    await checkAccessible(t, page, `${heading} on a phone`)
+    if (heading === 'Files') await page.getByRole('link', { name: 'folder', exact: true }).click()
+  }
 })

@@ -2,7 +2,7 @@ import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { sizes } from '../../kit/sizes.ts'
 import { browserTest, isFocused, openTab, shows, tabTo } from '../browser.ts'
-import { fileButton, menuButton, press, putMany, visitAs, type FilesVisit } from '../files-page.ts'
+import { fileButton, hold, menuButton, press, putMany, visitAs, type FilesVisit } from '../files-page.ts'
 
 const png = (bytes: Buffer) => ({ bytes, type: 'image/png' })
 const tile = (page: Page, name: string) =>
@@ -210,4 +210,24 @@ browserTest('the scroll bar has the length of all files, and a letter leads to i
   await page.getByRole('button', { name: 'Tiles', exact: true }).click()
   await page.getByRole('combobox', { name: 'Order' }).selectOption('largest')
   await shows(t, () => page.getByRole('button', { name: 'A–Z: jump to a letter' }).count(), 0, 'letters only in the order of names')
+})
+
+browserTest('End goes to the last of all files, also while they are being loaded', async t => {
+  const visit = await visitAs(t, {})
+  const { page } = visit
+  const names = Array.from({ length: sizes.pageFiles }, (_, index) => `f${String(index).padStart(4, '0')}.txt`)
+  const last = names.at(-1) ?? ''
+  for (const [key, expected] of [['End', last], ['Home', 'f0000.txt']] as const) {
+    const release = await hold(page, '**/api/files?*cursor=*')
+    if (key === 'End') await putMany(visit, names)
+    else await page.reload()
+    await fileButton(page, 'f0000.txt').focus()
+    await press(page, 'End')
+    await shows(t, () => isFocused(fileButton(page, 'f0199.txt')), true, 'the last that is loaded')
+    await press(page, key)
+    release()
+    await shows(t, () => page.getByRole('grid').getAttribute('aria-rowcount'), String(names.length + 1))
+    await shows(t, () => isFocused(fileButton(page, expected)), true, `after ${key}`)
+    await page.unroute('**/api/files?*cursor=*')
+  }
 })

@@ -9,9 +9,9 @@ import { isProof, MIB } from '../../kit/sizes.ts'
 import { readZip } from '../../kit/zips.ts'
 import { checkEveryWidth, checkView } from '../account-page.ts'
 import { browserTest, limitSpeed, phone, shows } from '../browser.ts'
-import { cancelWhileCreated, chooseFrom, dropOn, isUnderWay, PICTURE, savedBy, textFile } from '../files-page.ts'
+import { cancelWhileCreated, chooseFrom, dropOn, isUnderWay, PDF, PICTURE, savedBy, textFile } from '../files-page.ts'
 import { giveAway, heading, openLink, startLinks, type LinkServer } from '../links-page.ts'
-import { checkFits, hasFocusIn } from '../page.ts'
+import { checkAccessible, checkFits, hasFocusIn } from '../page.ts'
 import { startRoughServer } from '../rough-wire.ts'
 
 const DEAD = 'This link does not exist or has ended.'
@@ -60,7 +60,8 @@ async function checkSteady (t: Test, page: Page, what: string): Promise<void> {
 async function checkPrivate (
   t: Test, visit: { page: Page, requested: string[] }, cookies: string[] = []
 ): Promise<void> {
-  const paths = visit.requested.map(address => new URL(address).pathname)
+  // The viewer of PDF is part of the browser.
+  const paths = visit.requested.filter(address => !address.startsWith('chrome')).map(address => new URL(address).pathname)
   t.same(paths.filter(path => !/\/(?:assets\/|s\/[0-9A-Za-z]{22}(?:$|\/))/.test(path)), [], 'no request but for the link')
   t.same((await visit.page.context().cookies()).map(({ name }) => name), cookies, 'the cookies')
   t.equal(await visit.page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length), 0, 'no service worker')
@@ -69,7 +70,7 @@ async function checkPrivate (
 browserTest('one click from a link to the file, whose owner can hide, and whose end can be open', async t => {
   const server = await startLinks(t)
   const bytes = randomBytes(300_000)
-  await server.put('reports/report 1.pdf', bytes, 'application/pdf')
+  await server.put('reports/report 1.pdf', bytes, 'application/octet-stream')
   const { url } = await giveAway(server, server.token, { name: 'reports/report 1.pdf' })
   const visit = await openLink(t, url)
   const { page } = visit
@@ -84,7 +85,7 @@ browserTest('one click from a link to the file, whose owner can hide, and whose 
   t.equal(await acts(), 1, 'one click')
   t.equal(name, 'report 1.pdf')
   t.equal(sha256Of(received), sha256Of(bytes))
-  t.equal(await button(page, 'Preview').count(), 0, 'no preview of what could run')
+  t.equal(await button(page, 'Preview').count(), 0, 'no preview of an unknown type')
   await checkView(t, page, 'the page of a file')
   await checkPrivate(t, visit)
 
@@ -117,10 +118,71 @@ browserTest('pictures, sounds and videos are shown, and nothing of them runs', a
   await page.getByText('The browser can’t show this file.').waitFor()
   await page.goBack()
   await page.getByRole('dialog').waitFor({ state: 'detached' })
-  t.equal(await button(page, 'page.html').count(), 0, 'a document is only downloaded')
-  const { bytes } = await savedBy(page, () => link(page, 'page.html').click())
+  await button(page, 'page.html').click()
+  await page.getByRole('region', { name: 'page.html' }).getByText('<script>').waitFor()
+  const { bytes } = await savedBy(page, () => link(page, 'Download').click())
   t.match(bytes.toString(), /^<script>/)
   t.equal(await page.title(), 'p – MagicStore', 'no script has run')
+})
+
+browserTest('a visitor of a folder goes from one file to the next that can be shown: pictures, texts and PDF', async t => {
+  const server = await startLinks(t)
+  await server.put('p/a.png', PICTURE.bytes, PICTURE.type)
+  await server.put('p/b.zip', 'PK', 'application/zip')
+  await server.put('p/c.txt', `${'long line '.repeat(30_000)}the end`, 'text/plain')
+  await server.put('p/d.pdf', PDF, 'application/pdf')
+  await server.put('p/e.txt', '', 'text/plain')
+  const { url, id } = await giveAway(server, server.token, { name: 'p' })
+  const visit = await openLink(t, url)
+  const { page } = visit
+  const title = () => page.getByRole('dialog').getByRole('heading', { level: 2 }).innerText()
+  await button(page, 'a.png').click()
+  const picture = page.getByRole('img', { name: 'a.png' })
+  await shows(t, () => picture.evaluate(element => (element as HTMLImageElement).naturalWidth), 1)
+  t.equal(await button(page, 'Previous file').getAttribute('aria-disabled'), 'true')
+  await checkView(t, page, 'a preview')
+  await button(page, 'Next file').click()
+  await shows(t, title, 'c.txt', 'what can\'t be shown is left out')
+  await page.getByText('The first 262.1 kB of 300 kB').waitFor()
+  await checkView(t, page, 'a preview of a text')
+  await button(page, 'Next file').click()
+  await shows(t, title, 'd.pdf')
+  const frame = page.locator('iframe.shown')
+  t.match(await frame.getAttribute('src'), /\/files\/d\.pdf\?disposition=inline$/)
+  await checkAccessible(t, page, 'a preview of a PDF')
+  await button(page, 'Next file').focus()
+  await page.keyboard.press('ArrowRight')
+  await shows(t, title, 'e.txt')
+  t.equal(await page.getByRole('region', { name: 'e.txt' }).innerText(), '', 'an empty file')
+  await page.keyboard.press('ArrowRight')
+  for (const expected of ['d.pdf', 'c.txt', 'a.png', 'a.png']) {
+    await button(page, 'Previous file').press('ArrowLeft')
+    await shows(t, title, expected)
+  }
+  await page.keyboard.press('Escape')
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  t.ok(await hasFocusIn(button(page, 'a.png')), 'the focus is at the file that was seen last')
+  t.equal(await button(page, 'b.zip').count(), 0)
+
+  await button(page, 'c.txt').click()
+  await page.getByRole('region', { name: 'c.txt' }).waitFor()
+  await server.send('DELETE', '/uploads/p%2Fe.txt', { token: server.token })
+  await button(page, 'Next file').click()
+  await shows(t, title, 'd.pdf')
+  await button(page, 'Next file').click()
+  await page.getByText('It is no longer there.').waitFor()
+  await checkPrivate(t, visit)
+  await server.send('DELETE', `/api/links/${id}`, { token: server.token })
+  await button(page, 'Previous file').click()
+  await button(page, 'Previous file').click()
+  await page.getByRole('heading', { name: DEAD }).waitFor()
+
+  const alone = await openLink(t, (await giveAway(server, server.token, { name: 'p/d.pdf' })).url)
+  await button(alone.page, 'Preview').click()
+  await alone.page.locator('iframe.shown').waitFor()
+  await alone.page.evaluate(() => Object.defineProperty(navigator, 'pdfViewerEnabled', { value: false }))
+  await alone.page.getByRole('button', { name: 'Preview' }).click()
+  await shows(t, () => button(alone.page, 'Preview').count(), 0, 'a browser without a viewer')
 })
 
 browserTest('a folder: in and out of its folders, by mouse, keys, address and Back', async t => {
@@ -132,7 +194,7 @@ browserTest('a folder: in and out of its folders, by mouse, keys, address and Ba
   const { url } = await giveAway(server, server.token, { name: 'trip' })
   const visit = await openLink(t, url)
   const { page } = visit
-  await link(page, 'map.txt').waitFor()
+  await button(page, 'map.txt').waitFor()
   await checkSteady(t, page, 'a folder')
   await link(page, 'days').click()
   await shows(t, () => heading(page).innerText(), 'days')
@@ -156,7 +218,7 @@ browserTest('a folder: in and out of its folders, by mouse, keys, address and Ba
   await page.evaluate(() => { location.hash = '#missing' })
   await page.getByText('There is no folder of this name').waitFor()
   await link(page, 'Show all that is shared').click()
-  await link(page, 'map.txt').waitFor()
+  await button(page, 'map.txt').waitFor()
   await checkPrivate(t, visit)
 
   await server.send('PUT', '/api/folders/empty', { token: server.token })
@@ -173,8 +235,9 @@ browserTest('a folder: in and out of its folders, by mouse, keys, address and Ba
   const names = Array.from({ length: 210 }, (_, index) => `f${String(index).padStart(3, '0')}.txt`)
   for (const name of names) await server.put(`many/${name}`, name)
   const many = await openLink(t, (await giveAway(server, server.token, { name: 'many' })).url)
-  await link(many.page, 'f000.txt').focus()
-  await shows(t, async () => { await many.page.keyboard.press('End'); return many.page.evaluate(() => document.activeElement?.textContent) }, 'f209.txt', 'many files are loaded in pages')
+  await button(many.page, 'f000.txt').focus()
+  await many.page.keyboard.press('End')
+  await shows(t, () => many.page.evaluate(() => document.activeElement?.textContent), 'f209.txt', 'many files are loaded in pages')
 })
 
 browserTest('a password: wrong, too often wrong, right; and it can be changed meanwhile', async t => {

@@ -4,7 +4,7 @@ import { claimSecret } from '../../kit/commands.ts'
 import { runSql } from '../../kit/stores.ts'
 import { button, checkEveryWidth, checkView, dialog, problemIn, section } from '../account-page.ts'
 import { browserTest, shows } from '../browser.ts'
-import { choose, fileButton, menuButton, noDialog } from '../files-page.ts'
+import { choose, fileButton, hold, menuButton, noDialog } from '../files-page.ts'
 import { giveAway, heading, openLink, startLinks, type LinkServer } from '../links-page.ts'
 import { checkFits, goTo, hasFocusIn, openPage, PASSWORD, signInOn, type PageVisit } from '../page.ts'
 
@@ -85,7 +85,15 @@ browserTest('a link is made when its form is sent, and copied; what was typed is
   const other = await openLink(t, url)
   t.equal(await heading(other.page).innerText(), 'report.pdf')
 
+  const release = await hold(page, '**/api/links/*/secret')
   await choose(page, 'report.pdf', 'Link…')
+  await password.fill('another long password')
+  release()
+  await address(page).waitFor()
+  await button(page, 'Another link').click()
+  await question.getByRole('button', { name: 'Cancel' }).click()
+  t.equal(await password.inputValue(), 'another long password', 'what was typed before the address had loaded is not lost')
+  await password.fill('')
   await button(page, 'Another link').click()
   await button(page, 'Create link').click()
   await page.getByText('Copied.').waitFor()

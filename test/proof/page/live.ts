@@ -1,5 +1,6 @@
 import { browserTest, isFocused, shows } from '../browser.ts'
-import { addTo, choose, fileButton, namesOf, press, textFile, visitAs } from '../files-page.ts'
+import { addTo, choose, fileButton, namesOf, notice, press, textFile, undo, visitAs } from '../files-page.ts'
+import { giveAway } from '../links-page.ts'
 import { goTo, openSecondWindow, signedIn } from '../page.ts'
 
 browserTest('what another program stores, renames and deletes stands in the list at once, and the focus and the chosen rows stay', async t => {
@@ -11,7 +12,6 @@ browserTest('what another program stores, renames and deletes stands in the list
   await put('a/b.txt', 'in a folder')
   await put('e.txt', 'e')
   await shows(t, () => namesOf(page), ['a', 'b.txt', 'c.txt', 'd.txt', 'e.txt', 'f.txt'])
-  await page.getByText('6 files, 1 folder').waitFor()
   await server.send('PATCH', '/api/files/c.txt', { user, json: { name: 'z.txt' } })
   await server.send('DELETE', '/uploads/b.txt', { user })
   await shows(t, () => namesOf(page), ['a', 'd.txt', 'e.txt', 'f.txt', 'z.txt'])
@@ -25,9 +25,31 @@ browserTest('what another program stores, renames and deletes stands in the list
   await server.send('DELETE', '/api/folders/g?recursive=true', { user })
   await shows(t, () => namesOf(page), ['d.txt', 'e.txt', 'f.txt'])
   await goTo(page, 'Trash')
-  await shows(t, async () => (await namesOf(page)).length, 3)
+  await shows(t, () => namesOf(page), ['g', 'b.txt'])
   await server.send('DELETE', '/uploads/e.txt', { user })
-  await shows(t, async () => (await namesOf(page)).length, 4)
+  await shows(t, () => namesOf(page), ['e.txt', 'g', 'b.txt'])
+})
+
+browserTest('what arrives by a link is said, but not in place of an offer to undo', async t => {
+  const { page, server, token, put } = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b' }, { settings: { LINKS: 'on' } })
+  await server.send('PUT', '/api/folders/inbox', { token })
+  const { url } = await giveAway(server, token, { name: 'inbox', kind: 'upload' })
+  const send = (name: string) => server.send('PUT', `${new URL(url).pathname}/files/${name}`, { body: 'x' })
+  await send('one.txt')
+  await notice(page, 'Arrived by a link: inbox/one.txt').waitFor()
+  await put('c.txt', 'of the owner')
+  await fileButton(page, 'c.txt').waitFor()
+  await fileButton(page, 'a.txt').focus()
+  await press(page, 'Delete')
+  await undo(page).waitFor()
+  await send('two.txt')
+  await fileButton(page, 'b.txt').focus()
+  await shows(t, async () => (await server.send('GET', '/api/files?folder=inbox', { token })).json.files.length, 2)
+  await put('d.txt', 'later')
+  await fileButton(page, 'd.txt').waitFor()
+  t.equal(await undo(page).count(), 1, 'the offer stays')
+  await undo(page).click()
+  await notice(page, 'Restored: a.txt').waitFor()
 })
 
 browserTest('a file that is added in one window stands in the other, in each order', async t => {
@@ -38,7 +60,7 @@ browserTest('a file that is added in one window stands in the other, in each ord
   for (const [order, text, expected] of [
     ['Name', 'c', ['d.txt', 'c.txt', 'b.txt']],
     ['Size', 'eee', ['d.txt', 'e.txt', 'b.txt', 'c.txt']],
-    ['Added', 'f', ['f.txt', 'e.txt', 'c.txt', 'd.txt', 'b.txt']]
+    ['Changed', 'f', ['f.txt', 'e.txt', 'c.txt', 'd.txt', 'b.txt']]
   ] as const) {
     await second.page.getByRole('button', { name: order, exact: true }).click()
     const name = expected.find(name => name.startsWith(text.slice(0, 1))) ?? ''

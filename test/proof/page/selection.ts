@@ -2,8 +2,8 @@ import type { Page } from 'playwright-core'
 import { sizes } from '../../kit/sizes.ts'
 import { browserTest, enter, isFocused, phone, shows, tabTo } from '../browser.ts'
 import {
-  choose, deafen, dialogButton, fileButton, folderLink, menuButton, namesIn, namesOf, noDialog, notice, PDF, press,
-  putMany, refusal, savedBy, stored, undo, visitAs
+  choose, deafen, dialogButton, fileButton, folderLink, hold, menuButton, namesIn, namesOf, noDialog, notice, PDF,
+  press, putMany, refusal, savedBy, stored, undo, visitAs
 } from '../files-page.ts'
 import { checkAccessible, checkFits, goTo, hasFocusIn } from '../page.ts'
 
@@ -81,6 +81,7 @@ browserTest('by keyboard alone, rows are chosen, moved, deleted and restored', a
   await enter(page, undo(page))
   await notice(page, 'Moved back: 4 items').waitFor()
   await shows(t, () => stored(visit), ['b.txt', 'c.txt', 'd.txt', 'e.txt', 'to/x.txt'])
+  await shows(t, () => namesOf(page), ['to', 'b.txt', 'c.txt', 'd.txt', 'e.txt'])
 
   await tabTo(page, folderLink(page, 'to'))
   await press(page, 'ArrowDown', 'Shift+End', 'Delete')
@@ -89,17 +90,27 @@ browserTest('by keyboard alone, rows are chosen, moved, deleted and restored', a
   await shows(t, () => hasFocusIn(page.getByRole('grid')), true, 'the focus stays in the list')
   await goTo(page, 'Trash')
   await tabTo(page, page.getByRole('grid').getByRole('checkbox').nth(1))
-  await press(page, 'Control+a', 'Space')
-  t.equal((await chosen(page)).length, 3)
+  await press(page, 'Control+a')
   await enter(page, act(page, 'Restore'), 'Shift+Tab')
-  await notice(page, 'Restored: 3 items').waitFor()
-  await shows(t, async () => (await namesOf(page)).length, 1)
-  await shows(t, () => hasFocusIn(page.getByRole('grid')), true)
-  await press(page, 'Shift+Space', 'Delete')
-  await page.getByRole('dialog', { name: 'Delete 1 item for good?' }).waitFor()
-  await press(page, 'Tab', 'Enter')
-  await notice(page, 'Deleted for good: 1 item').waitFor()
+  await notice(page, 'Restored: 1 item').waitFor()
   await page.getByText('The trash is empty').first().waitFor()
+  await shows(t, () => hasFocusIn(page.getByRole('main')), true)
+  await goTo(page, 'Files')
+  for (const name of ['b.txt', 'c.txt', 'd.txt']) {
+    await fileButton(page, name).focus()
+    await press(page, 'Delete')
+    await notice(page, `Moved to the trash: ${name}`).waitFor()
+  }
+  await goTo(page, 'Trash')
+  await tabTo(page, page.getByRole('grid').getByRole('checkbox').nth(1))
+  await press(page, 'Control+a', 'Space')
+  t.equal((await chosen(page)).length, 2)
+  await press(page, 'Delete')
+  await page.getByRole('dialog', { name: 'Delete 2 items for good?' }).waitFor()
+  await press(page, 'Tab', 'Enter')
+  await notice(page, 'Deleted for good: 2 items').waitFor()
+  await shows(t, () => namesOf(page), ['d.txt'])
+  await shows(t, () => hasFocusIn(page.getByRole('grid')), true)
 })
 
 browserTest('letters go to the next name that begins with them', async t => {
@@ -132,11 +143,12 @@ browserTest('hundreds of files are chosen by one key and deleted by another, wit
   await press(page, 'Control+a')
   await shows(t, () => summary(page), all, 'also those that were not loaded')
   await press(page, 'Escape')
-  await page.getByRole('searchbox').fill('photo 1')
-  await shows(t, async () => (await namesOf(page))[0], numbered(100))
-  await fileButton(page, numbered(100)).focus()
+  await page.getByRole('searchbox').fill('19 photo')
+  await shows(t, async () => (await namesOf(page))[0], numbered(19))
+  await fileButton(page, numbered(19)).focus()
   await press(page, 'Control+a')
-  await shows(t, () => summary(page), '100 selected: 1 kB')
+  const found = photos(count).filter(name => name.includes('19')).length
+  await shows(t, () => summary(page), `${found} selected: ${found * 10} bytes`)
   await page.getByRole('searchbox').fill('')
   await shows(t, async () => (await namesOf(page))[0], numbered(0))
   await box(page, numbered(0)).click({ modifiers: ['Shift'] })
@@ -146,17 +158,17 @@ browserTest('hundreds of files are chosen by one key and deleted by another, wit
   t.strictSame(await chosen(page), [])
   await press(page, 'Control+a')
   await shows(t, () => summary(page), all)
-  const removals = () => visit.requested.filter(address => address.includes('/uploads/photo')).length
+  const removals = () => visit.requested.filter(address => /\/api\/trash$|\/uploads\/photo/.test(address)).length
   await press(page, 'Delete')
   await notice(page, `Moved to the trash: ${count} items`).waitFor()
-  t.equal(removals(), count)
+  t.equal(removals(), 1, 'by one request')
   t.strictSame(await stored(visit), [])
   await undo(page).click()
   await notice(page, `Restored: ${count} items`).waitFor()
   t.equal((await stored(visit)).length, count)
 })
 
-browserTest('an act on many shows how far it is, can be stopped, and names what failed; chosen rows are dragged together', async t => {
+browserTest('an act on many shows how far it is and names what failed, a copy can be stopped, and a deletion is finished if the window is closed; chosen rows are dragged together', async t => {
   const visit = await visitAs(t, { 'to/b.txt': 'taken', 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c' })
   const { page } = visit
   for (const name of ['a.txt', 'b.txt', 'c.txt']) await box(page, name).click()
@@ -177,22 +189,58 @@ browserTest('an act on many shows how far it is, can be stopped, and names what 
   await shows(t, () => namesOf(page), ['to', 'b.txt'], 'chosen rows are dragged together')
 
   await putMany(visit, photos(20))
-  let open = () => {}
-  const opened = new Promise<void>(resolve => { open = resolve })
-  await page.route('**/uploads/photo*', async route => {
-    await opened
-    await route.continue()
-  })
+  for (const act of ['Copy', 'Delete']) {
+    const release = await hold(page, act === 'Copy' ? '**/api/copies' : '**/api/trash')
+    await fileButton(page, numbered(0)).focus()
+    await press(page, 'Control+a', 'Space', 'Space')
+    await bar(page).getByRole('button', { name: act, exact: true }).click()
+    await dialogButton(page, act === 'Copy' ? 'Copy here' : 'Delete').click()
+    await bar(page).getByRole('progressbar').waitFor()
+    await checkAccessible(t, page, 'the progress')
+    if (act === 'Copy') {
+      await bar(page).getByRole('button', { name: 'Stop' }).click()
+      await bar(page).getByRole('progressbar').waitFor({ state: 'hidden' })
+      release()
+      t.equal(await page.getByRole('alert').filter({ hasText: /\w/ }).count(), 0, 'a copy that was stopped is no failure')
+    } else {
+      t.equal(await bar(page).getByRole('button', { name: 'Stop' }).count(), 0)
+      release()
+    }
+  }
+  await shows(t, async () => (await stored(visit)).filter(name => !name.startsWith('to/')).length, 0, 'all are deleted')
+  await undo(page).click()
+  await page.getByText(/^Restored: /).waitFor()
+
   await fileButton(page, numbered(0)).focus()
-  await press(page, 'Control+a', 'Space', 'Space')
-  await act(page, 'Delete').click()
+  await press(page, 'Control+a', 'Delete')
+  const sent = page.waitForRequest('**/api/trash')
   await dialogButton(page, 'Delete').click()
-  await bar(page).getByRole('progressbar').waitFor()
-  await checkAccessible(t, page, 'the progress')
-  await act(page, 'Stop').click()
-  open()
-  await page.getByText(/^Moved to the trash: [4-6] items$/).waitFor()
-  t.ok((await stored(visit)).length >= 16)
+  await sent
+  await page.close()
+  await shows(t, () => stored(visit), [], 'the server finishes')
+})
+
+browserTest('a deletion that would push older contents out of the trash asks first', async t => {
+  const visit = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b' })
+  const { page } = visit
+  await page.route('**/api/trash', async route => {
+    const { lost } = route.request().postDataJSON() as { lost: number }
+    if (lost === 7) return route.continue({ postData: { ...route.request().postDataJSON(), lost: 0 } })
+    const json = { type: 'about:blank', title: 'The trash would lose older contents', detail: '7 would be lost.', status: 409, code: 'trash_full', lost: 7 }
+    return route.fulfill({ status: 409, contentType: 'application/problem+json', json })
+  })
+  const wanted = page.getByRole('dialog', { name: 'Delete 7 older versions and deleted files for good?' })
+  for (const answer of ['Cancel', 'Delete all the same']) {
+    await fileButton(page, 'a.txt').focus()
+    await press(page, 'Control+a', 'Delete')
+    await wanted.waitFor()
+    await checkAccessible(t, page, 'the question')
+    t.strictSame(await stored(visit), ['a.txt', 'b.txt'])
+    await dialogButton(page, answer).click()
+    await noDialog(page)
+  }
+  await notice(page, 'Moved to the trash: 2 items').waitFor()
+  t.strictSame(await stored(visit), [])
 })
 
 browserTest('a file, chosen files and folders, and a whole folder are downloaded, by mouse and keyboard, with and without the service worker; a refusal is shown', async t => {

@@ -139,6 +139,7 @@ browserTest('by keyboard alone, files are chosen, paused, resumed, cancelled and
 
   await isUnderWay(t, page, 'other.bin')
   await enter(page, button(page, 'Cancel other.bin'))
+  await page.getByRole('status').getByText('Upload of other.bin cancelled.').waitFor()
   await row(page, 'other.bin').waitFor({ state: 'hidden' })
   t.ok(await hasFocusIn(panel(page)), 'the focus stays in the panel')
   await limitSpeed(page, -1)
@@ -246,6 +247,7 @@ browserTest('a refusal is shown at its file, and other uploads continue', async 
   await row(page, 'large.txt').getByText('at most 100 kB.').waitFor()
   await row(page, 'full.txt').getByText('60 kB can still be stored.').waitFor()
   await page.getByRole('status').getByText(/Upload of full[.]txt failed: |uploads failed[.]/).waitFor()
+  for (const name of ['large.txt', 'tool.exe', 'back\\slash.txt']) t.equal(await row(page, name).getByRole('button', { name: 'Try again' }).count(), 0, `${name}: to try again would be in vain`)
   await checkAccessible(t, page, 'the panel with refusals')
   await page.setViewportSize({ width: 320, height: 640 })
   await checkPanelFits(t, page, 'the panel with refusals')

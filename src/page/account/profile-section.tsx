@@ -1,25 +1,40 @@
-import { signal } from '@preact/signals'
-import { formatNumber, formatSize } from '../format.ts'
+import { Detail } from '../detail.tsx'
+import { formatDate, formatNumber, formatSize } from '../format.ts'
 import { request } from '../requests.ts'
-import { texts } from '../texts.ts'
-import { throttled } from './throttle.ts'
+import { texts } from '../later-texts.ts'
+import { useLoaded } from '../use-loaded.ts'
+import { Section, Unloaded } from './section.tsx'
 
 const loadAccount = () => request(api => api.GET('/api/account'))
 
-type Usage = Awaited<ReturnType<typeof loadAccount>>['usage']
+type Account = Awaited<ReturnType<typeof loadAccount>>
 
-/** How much the account stores; undefined until it is loaded. */
-export const usage = signal<Usage | undefined>(undefined)
+/** The username, and how much the account stores. */
+export function ProfileSection () {
+  const { value: account, error, reload } = useLoaded(loadAccount)
+  return (
+    <Section title={texts.account.profile}>
+      {account === undefined ? <Unloaded error={error} reload={reload} /> : <Profile {...account} />}
+    </Section>
+  )
+}
 
-/** Asks how much the account stores. If this fails, the last values stay: the list shows why nothing can be loaded. */
-export const refreshUsage = throttled(() => {
-  loadAccount().then(account => { usage.value = account.usage }, () => {})
-})
+function Profile ({ username, createdAt, usage }: Account) {
+  const words = texts.account
+  return (
+    <>
+      <dl class='details'>
+        <Detail label={words.username}><bdi>{username}</bdi></Detail>
+        <Detail label={words.since}><time dateTime={createdAt}>{formatDate(createdAt)}</time></Detail>
+      </dl>
+      <UsageBar usage={usage} />
+    </>
+  )
+}
 
 /** How much the account stores, in words, and of a quota as a bar with three parts. */
-export function UsageBar () {
-  if (usage.value === undefined) return <div class='storage' />
-  const { files, folders, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles } = usage.value
+function UsageBar ({ usage }: { usage: Account['usage'] }) {
+  const { files, folders, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles } = usage
   const whole = Math.max(quotaBytes ?? 0, bytes + keptBytes + uploadBytes, 1)
   const words = texts.files.usage
   const counts = [words.files(formatNumber(files)), ...folders === 0 ? [] : [words.folders(formatNumber(folders))]]

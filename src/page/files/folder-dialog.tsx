@@ -9,38 +9,49 @@ import { useAction } from '../use-action.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { FolderName } from './breadcrumbs.tsx'
 import type { Entry } from './entries.ts'
-import { canMove } from './folders.ts'
+import { NewFolder } from './entry-dialogs.tsx'
+import { canCopy, canMove, makeFolder } from './folders.ts'
 import { countOf } from './many.ts'
 
-interface MoveDialogProps {
-  /** Entries of one folder. */
+interface FolderDialogProps {
+  act: 'move' | 'copy'
+  /** What is moved or copied. */
   entries: readonly Entry[]
   action: (folder: string) => Promise<void>
   onClose: () => void
 }
 
-/** Chooses the folder to which entries are moved. */
-export function MoveDialog ({ entries, action, onClose }: MoveDialogProps) {
+const rules = { move: canMove, copy: canCopy }
+
+/** Chooses the folder to which entries are moved or copied. */
+export function FolderDialog ({ act, entries, action, onClose }: FolderDialogProps) {
   const [first] = entries
   const [folder, setFolder] = useState(parentOf(first?.name ?? ''))
+  const [isNaming, setNaming] = useState(false)
   const { run, isRunning, error } = useAction(async () => {
     await action(folder)
     onClose()
   })
-  const isPossible = entries.some(entry => canMove(entry, folder))
+  const create = async (name: string) => setFolder((await makeFolder(folder, name)).name)
+  const { title, submit } = texts.folders.acts[act]
+  const isPossible = entries.some(entry => rules[act](entry, folder))
   return (
-    <Dialog title={texts.folders.moveTitle(titleOf(entries))} class='move' onClose={onClose}>
-      <Folders key={folder} folder={folder} moved={entries.map(({ name }) => name)} onOpen={setFolder} />
+    <Dialog title={title(titleOf(entries))} class='move' onClose={onClose}>
+      <Folders key={folder} folder={folder} chosen={entries.map(({ name }) => name)} onOpen={setFolder} />
       <ProblemText error={error} />
       <div class='actions end'>
+        <button type='button' class='first' onClick={() => setNaming(true)}>
+          <Icon name='newFolder' />{texts.folders.create}
+        </button>
         <button type='button' onClick={onClose}>{texts.cancel}</button>
         <button
           type='button' class='primary' aria-disabled={isRunning || !isPossible}
           onClick={() => { if (isPossible) void run() }}
         >
-          {texts.folders.moveHere}
+          {submit}
         </button>
       </div>
+      {isNaming && <NewFolder action={create} onClose={() => setNaming(false)} />}
     </Dialog>
   )
 }
@@ -52,16 +63,16 @@ function titleOf (entries: readonly Entry[]): string {
 
 interface FoldersProps {
   folder: string
-  /** The entries that are moved. They can't be moved into themselves. */
-  moved: readonly string[]
+  /** Nothing can be moved or copied into itself. */
+  chosen: readonly string[]
   onOpen: (folder: string) => void
 }
 
 /** The folders in a folder, and those above it. */
-function Folders ({ folder, moved, onOpen }: FoldersProps) {
+function Folders ({ folder, chosen, onOpen }: FoldersProps) {
   const heading = useRef<HTMLHeadingElement>(null)
   const { value, error, reload } = useLoaded(() => foldersIn(folder))
-  const folders = value?.filter(name => !moved.includes(name))
+  const folders = value?.filter(name => !chosen.includes(name))
   // The focused button has been removed.
   useLayoutEffect(() => heading.current?.focus(), [])
   return (

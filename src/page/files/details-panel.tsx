@@ -1,0 +1,79 @@
+import { signal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { Dialog } from '../dialog.tsx'
+import { focusMain } from '../focus.ts'
+import { IconButton } from '../icon-button.tsx'
+import { EntryDetails } from '../later.tsx'
+import { listen } from '../listen.ts'
+import { lastOf } from '../paths.ts'
+import { texts } from '../texts.ts'
+import { entries, filesFocus, type Entry } from './entries.ts'
+import { isSearch } from './list-choice.ts'
+
+/** Narrower windows have no room beside the list. */
+const WIDE = '(width >= 64rem)'
+
+/** The entry whose details are shown. */
+const detailed = signal<Entry | undefined>(undefined)
+
+export function showDetails (entry: Entry): void {
+  detailed.value = entry
+}
+
+function close (): void {
+  detailed.value = undefined
+}
+
+/** The details of a file or folder, beside the list, or in a dialog if there is no room. */
+export function DetailsPanel () {
+  const isWide = useMedia(WIDE)
+  useEffect(() => close, [])
+  const found = entries.entries.value.find(({ id }) => id === detailed.value?.id)
+  const isGone = found === undefined && !isSearch.value && entries.isComplete.value
+  useEffect(() => { if (isGone) close() }, [isGone])
+  const entry = found ?? detailed.value
+  if (entry === undefined || detailed.value === undefined) return null
+  const title = texts.details.titleOf(lastOf(entry.name))
+  const details = <EntryDetails entry={entry} />
+  if (!isWide) return <Dialog key={entry.id} title={title} class='details-dialog' onClose={close}>{details}</Dialog>
+  return <Panel key={entry.id} title={title}>{details}</Panel>
+}
+
+function Panel ({ title, children }: { title: string, children: ComponentChildren }) {
+  const id = useId()
+  const panel = useRef<HTMLElement>(null)
+  useLayoutEffect(() => {
+    const element = panel.current
+    element?.querySelector('h2')?.focus()
+    return () => {
+      if (element?.contains(document.activeElement) !== true) return
+      // The list may be empty.
+      focusMain()
+      filesFocus.focus()
+    }
+  }, [])
+  const leave = (event: KeyboardEvent) => {
+    if (event.key !== 'Escape' || event.defaultPrevented) return
+    event.preventDefault()
+    close()
+  }
+  return (
+    <section class='side-panel' aria-labelledby={id} ref={panel} onKeyDown={leave}>
+      <header>
+        <h2 id={id} tabIndex={-1} dir='auto'>{title}</h2>
+        <IconButton icon='close' label={texts.close} onClick={close} />
+      </header>
+      {children}
+    </section>
+  )
+}
+
+function useMedia (query: string): boolean {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches)
+  useEffect(() => {
+    const media = matchMedia(query)
+    return listen({ change: () => setMatches(media.matches) }, media)
+  }, [])
+  return matches
+}

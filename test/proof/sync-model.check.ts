@@ -1,0 +1,4 @@
+import { testHistories } from '../sync/histories.ts'
+
+// More of the histories of test/sync-model.test.ts.
+testHistories('checked history')
