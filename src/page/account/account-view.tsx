@@ -21,7 +21,7 @@ export function AccountView () {
     setChanges(changes + 1)
     await reload()
   }
-  // Where there is no provider, no account waits for the answer.
+  // Where there is a provider, nothing asks for a password until it is known whether there is one.
   const hasPassword = account.value?.hasPassword ?? (providerName === '' ? true : undefined)
   const lists = { error, reload: refresh }
   return (
@@ -33,12 +33,14 @@ export function AccountView () {
       {providerName !== '' && hasPassword !== undefined && (
         <IdentitySection hasPassword={hasPassword} onChanged={refresh} />
       )}
-      <TokenSection
-        hasPassword={hasPassword !== false} tokens={tokens?.filter(({ kind }) => kind === 'personal')} {...lists}
-      />
+      {hasPassword !== undefined && (
+        <TokenSection
+          hasPassword={hasPassword} tokens={tokens?.filter(({ kind }) => kind === 'personal')} {...lists}
+        />
+      )}
       <SessionSection tokens={tokens?.filter(({ kind }) => kind === 'session')} {...lists} />
       <EventSection key={changes} hasPassword={hasPassword !== false} />
-      <DeleteSection hasPassword={hasPassword !== false} />
+      {hasPassword !== undefined && <DeleteSection hasPassword={hasPassword} />}
     </div>
   )
 }

@@ -207,7 +207,13 @@ browserTest('without a password, an account has no sections for one, and confirm
   await ended.waitFor({ state: 'detached' })
   t.equal(await page.locator('.username').innerText(), 'Nopw')
 
+  let answer = () => {}
+  const held = new Promise<void>(resolve => { answer = resolve })
+  await page.route('**/api/account', async route => { await held; await route.continue() })
   await goTo(page, 'Account')
+  await section(page, 'Signed-in sessions').getByText('This session').waitFor()
+  for (const name of ['New token', 'Delete the account', 'Change the password']) t.equal(await button(page, name).count(), 0, `${name}, before it is known whether there is a password`)
+  answer()
   await button(page, 'Delete the account').click()
   const deletion = dialog(page, 'Delete the account?')
   await deletion.getByLabel('Type your username').fill('Nopw')
