@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import {
-  closeSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, unlinkSync,
-  utimesSync, writeFileSync, type BigIntStats
+  closeSync, fstatSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, readSync, renameSync,
+  rmdirSync, unlinkSync, utimesSync, writeFileSync, type BigIntStats
 } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { parentOf } from './names.ts'
 import type { Disk, DiskEntry } from './ports.ts'
 import { OWN_FOLDER } from './trees.ts'
@@ -23,6 +23,7 @@ export function openFolderDisk (root: string): Disk {
   for (const name of ['tmp', 'aside', 'kept']) mkdirSync(at(join(OWN_FOLDER, name)), { recursive: true, mode: 0o700 })
   const clock = at(`${OWN_FOLDER}/clock`)
   const hasBirth = isBirthKnown()
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
 
   function at (path: string): string {
     return join(root, path)
@@ -43,6 +44,14 @@ export function openFolderDisk (root: string): Disk {
       utimesSync(clock, 0, 0)
       const now = lstatSync(clock, { bigint: true })
       if (now.ctimeNs !== born.ctimeNs) return now.birthtimeNs === born.birthtimeNs && now.birthtimeNs !== 0n
+    }
+  }
+
+  function openFile (path: string): number | undefined {
+    try {
+      return openSync(at(path), 'r')
+    } catch {
+      return undefined
     }
   }
 
@@ -70,20 +79,21 @@ export function openFolderDisk (root: string): Disk {
       }
     },
     async hash (path) {
-      const handle = await open(at(path), 'r').catch(() => undefined)
+      const handle = openFile(path)
       if (handle === undefined) return undefined
       try {
-        const { stamp } = describe(await handle.stat({ bigint: true }))
+        const { stamp } = describe(fstatSync(handle, { bigint: true }))
         const hash = createHash('sha256')
-        const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
         for (let length = -1; length !== 0;) {
-          length = (await handle.read(chunk)).bytesRead
+          length = readSync(handle, chunk)
           hash.update(chunk.subarray(0, length))
+          // Between the parts of a large file, transfers go on.
+          if (length === chunk.length) await setImmediate()
         }
-        const after = describe(await handle.stat({ bigint: true }))
-        return after.stamp === stamp ? { stamp, sha256: hash.digest('hex') } : undefined
+        const isSame = describe(fstatSync(handle, { bigint: true })).stamp === stamp
+        return isSame ? { stamp, sha256: hash.digest('hex') } : undefined
       } finally {
-        await handle.close()
+        closeSync(handle)
       }
     },
     makeFolder: path => mkdirSync(at(path)),
