@@ -196,6 +196,33 @@ const histories: Record<string, History> = {
     then: ({ server }) => server.tree().size > 0 ? [] : ['it is not on the server'],
     end: are('y')
   },
+  'nothing is deleted there while the mark of the folder is gone: its disk may not be mounted': {
+    prepare: world => { world.write('x', world.A) },
+    before (world) {
+      world.dropped.add(String(world.server.tree().get('x')))
+      for (const path of ['x', '.magicstore/id']) world.A.disk.unlink(path)
+    },
+    during: () => {},
+    then: ({ server }) => server.tree().size > 0 ? [] : ['it is deleted'],
+    after: ({ A }) => A.disk.write('.magicstore/id', ''),
+    end: are()
+  },
+  'a file that has come to the place of a folder waits for what can\'t be deleted in that': {
+    prepare (world) {
+      world.A.disk.makeFolder('d')
+      world.write('d/x', world.A)
+    },
+    before (world) {
+      world.dropped.add(String(world.server.tree().get('d/x')))
+      world.A.disk.removeAll('d')
+      world.write('d', world.A)
+      world.refuses = request => request === 'remove d/x'
+    },
+    during: () => {},
+    then: ({ server }) => are('d', 'd/x')(Array.from(server.tree().keys()).sort()) ? [] : ['the folder has gone'],
+    after: world => { world.refuses = () => false },
+    end: are('d')
+  },
   'what a restored backup lacks is not deleted: nothing is agreed with an earlier time': {
     prepare (world) {
       world.backup = world.server.snapshot()

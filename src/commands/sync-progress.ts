@@ -43,7 +43,9 @@ export class SyncProgress {
     this.#draw()
   }
 
+  /** Before other output, after which it is drawn again. */
   clear (): void {
+    this.#drawnAt = -Infinity
     this.#line.clear()
   }
 

@@ -1,4 +1,4 @@
-import type { Act, ActKind, LocalEntry } from '../sync/plan.ts'
+import type { Act, ActKind, LocalEntry, MirrorEntry } from '../sync/plan.ts'
 import type { RunResult, Wait } from '../sync/sync.ts'
 
 /** What an act is called; undefined if it changes no side. `here` is this computer. */
@@ -28,11 +28,11 @@ export interface Told {
 }
 
 /** What is told of an act; undefined if it changes no side. */
-export function tellAct ({ what, local, mirror, row, to }: Act): Told | undefined {
+export function tellAct ({ what, local, mirror, to }: Act): Told | undefined {
   if (NAMES[what] === undefined) return undefined
-  const path = (what.endsWith('there') ? mirror?.path : undefined) ?? local?.path ?? mirror?.path ?? row?.path ?? ''
+  // Such an act is about what is on one of the sides.
+  const { path, kind } = ((what.endsWith(' there') ? mirror : undefined) ?? local ?? mirror) as LocalEntry | MirrorEntry
   const size = bytesOf({ what, local, mirror })
-  const kind = (local ?? mirror ?? row)?.kind ?? 'file'
   return { act: what, path, kind, ...to !== undefined && { to }, ...size !== undefined && { bytes: size } }
 }
 

@@ -6,6 +6,7 @@ import type { Act } from '../sync/plan.ts'
 import { RemoteError } from '../sync/ports.ts'
 import { StateBusy, StateLost } from '../sync/state.ts'
 import { RootGone, ServerLost, synchronize, type RunResult } from '../sync/sync.ts'
+import { FolderGone } from '../sync/trees.ts'
 import { Watch } from '../sync/watch.ts'
 import { FLAG, print, readArguments, UsageError, VALUE } from './command.ts'
 import { SyncProgress } from './sync-progress.ts'
@@ -69,6 +70,7 @@ export async function run (args: string[]): Promise<void> {
   const once = async () => synchronizeOnce(opened, { ...output, allowedDeletions: Number(allowed) })
   try {
     if (!values.watch) return report(await once().catch(explain), output)
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit())
     for (;;) {
       const result = await once().catch(waitForServer)
       if (result !== undefined && (result.acts > 0 || result.waits.size > 0)) report(result, output)
@@ -145,7 +147,7 @@ function explain (error: unknown): never {
   const { message } = error as Error
   const is = (...kinds: (new (...args: never[]) => Error)[]) => kinds.some(kind => error instanceof kind)
   if (is(AddressWrong)) throw new UsageError(message)
-  if (is(Stopped)) throw new SyncError(3, message, error)
+  if (is(Stopped, FolderGone)) throw new SyncError(3, message, error)
   if (is(RootGone)) {
     const remedy = 'bring it back there from the trash, or run with the address of another one'
     throw new SyncError(3, `${message}: ${remedy}`, error)

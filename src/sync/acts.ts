@@ -157,7 +157,7 @@ export async function carryOut (act: Act, context: ActContext): Promise<void> {
 
   async function deleteThere (): Promise<void> {
     const entry = known(mirror)
-    const [path, expected] = [row?.path ?? entry.path, local?.kind]
+    const [path, expected] = [known(row).path, local?.kind]
     if (disk.stat(path)?.kind !== expected) throw new Outdated(path)
     requireInode(folderAbove(key))
     if (disk.stat(MARK) === undefined) throw new Outdated(MARK)
@@ -181,7 +181,7 @@ export async function carryOut (act: Act, context: ActContext): Promise<void> {
   }
 
   function remotePath (path: string): string {
-    return path === '' ? trees.rootPath : joined(trees.rootPath, path)
+    return joined(trees.rootPath, path)
   }
 
   function folderId (path: string): string {
@@ -221,9 +221,9 @@ function folderIn<T extends { kind: string }> (side: ReadonlyMap<string, T>, key
   return folder
 }
 
+/** What an act is about is there: the plan made it of that. */
 function known<T> (value: T | undefined): T {
-  if (value === undefined) throw new Error('an act lacks what it is about')
-  return value
+  return value as T
 }
 
 function moveTree<T extends { path: string, kind: string }> (

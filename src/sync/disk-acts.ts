@@ -79,12 +79,12 @@ export function createDiskActs (disk: Disk, { newName, today }: { newName: () =>
 
   /** Moves a file from `aside` to `kept`. */
   function keep (place: string, path: string): void {
-    for (let copy = 1; ; copy++) {
-      const kept = joined(`${KEPT}/${today()}${copy === 1 ? '' : ` ${copy}`}`, path)
-      if (!makeFolders(parentOf(kept)) || disk.stat(kept) !== undefined) continue
-      disk.move(place, kept)
-      return removeFolders(parentOf(place))
-    }
+    const keptAs = (copy: number) => joined(`${KEPT}/${today()}${copy === 1 ? '' : ` ${copy}`}`, path)
+    const isFree = (kept: string) => makeFolders(parentOf(kept)) && disk.stat(kept) === undefined
+    let copy = 1
+    while (!isFree(keptAs(copy))) copy++
+    disk.move(place, keptAs(copy))
+    removeFolders(parentOf(place))
   }
 
   /** @returns whether there are folders now. */

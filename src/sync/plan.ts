@@ -100,7 +100,11 @@ export interface Act {
   readonly mover?: string
 }
 
-type Moved = Omit<Act, 'what' | 'local' | 'mirror'> & { readonly local: LocalEntry, readonly mirror: MirrorEntry }
+interface Moved extends Omit<Act, 'what'> {
+  readonly row: BaseRow
+  readonly local: LocalEntry
+  readonly mirror: MirrorEntry
+}
 
 /** Why nothing is done about a path. */
 export type WaitReason = 'changing' | 'unknown' | 'refused' | 'bytes elsewhere' | 'many deletions'
@@ -145,8 +149,7 @@ function planMoves (trees: Trees, { refused, waiting }: PlanOptions): Act[] {
     if (mirrorKey === undefined || refused.has(row.id)) continue
     const localKey = findLocal(key, row)
     if (localKey === undefined || (localKey === key && mirrorKey === key)) continue
-    const [here, there] = [local.get(localKey), mirror.get(mirrorKey)]
-    if (here === undefined || there === undefined || there.kind !== row.kind) continue
+    const [here, there] = [local.get(localKey) as LocalEntry, mirror.get(mirrorKey) as MirrorEntry]
     if ([key, localKey, mirrorKey].some(place => isBelowAny(waiting, place))) continue
     const act = moveOf({ key, row, local: here, mirror: there }, localKey, mirrorKey)
     if (act === undefined || [localKey, mirrorKey].some(place => taken.has(place))) continue
@@ -172,9 +175,8 @@ function planMoves (trees: Trees, { refused, waiting }: PlanOptions): Act[] {
     }
     const missing = firstMissing(side, parentOf(target))
     if (missing === undefined || other.get(missing)?.kind !== 'folder' || isBelowAny(waiting, missing)) return undefined
-    if (isHere && !isAbsent(local, missing)) return undefined
     const folder = { key: missing, row: base.get(missing), local: local.get(missing), mirror: mirror.get(missing) }
-    return { ...folder, what: isHere ? 'make here' : 'make there', mover: known.row?.id ?? '' }
+    return { ...folder, what: isHere ? 'make here' : 'make there', mover: known.row.id }
   }
 
   /** The uppermost folder above or at the key that this side lacks; undefined if a file is there. */
@@ -309,19 +311,16 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
   }
 
   /** A file with a conflict has a name of its own bytes, so that all computers make the same; a repeat makes none. */
-  function conflictOf (act: Act): Act {
+  function conflictOf (act: Act, copy = 1): Act {
     const isHere = act.what === 'conflict here'
     const file = isHere ? act.local : act.what === 'conflict there' ? act.mirror : undefined
     if (file === undefined) return act
-    for (let copy = 1; ; copy++) {
-      const to = joined(parentOf(file.path), conflictName(lastOf(file.path), String(file.sha256), copy))
-      const key = trees.keyOf(to)
-      const [here, there] = [local.get(key), mirror.get(key)]
-      if (key === act.key) continue
-      if (isHere && here !== undefined && isSame(here, file)) return { ...act, what: 'delete here' }
-      const isFree = here === undefined && !base.has(key) && (there === undefined || (isHere && isSame(there, file)))
-      if (isFree) return { ...act, to }
-    }
+    const to = joined(parentOf(file.path), conflictName(lastOf(file.path), String(file.sha256), copy))
+    const key = trees.keyOf(to)
+    const [here, there] = [local.get(key), mirror.get(key)]
+    if (key !== act.key && isHere && isSame(here, file)) return { ...act, what: 'delete here' }
+    const isFree = here === undefined && !base.has(key) && (there === undefined || (isHere && isSame(there, file)))
+    return isFree ? { ...act, to } : conflictOf(act, copy + 1)
   }
 }
 
@@ -383,9 +382,10 @@ function inOrder (acts: Act[]): Act[] {
   return [...acts.filter(isMake).reverse(), ...others, ...acts.filter(isDeletion)]
 }
 
-/** Whether this computer has nothing at the path. It is not known below what was not read, or changed meanwhile. */
+/**
+ * Whether nothing is at a path that is not in the tree. It is not known below what was not read, or changed meanwhile.
+ */
 export function isAbsent (local: ReadonlyMap<string, LocalEntry>, key: string): boolean {
-  if (local.has(key)) return false
   const parent = local.get(parentOf(key))
   if (parent === undefined) return isAbsent(local, parentOf(key))
   return parent.kind === 'file' || (parent.kind === 'folder' && parent.isSettled)

@@ -207,8 +207,9 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
 
     async list (kind, cursor) {
       const query = { limit: PAGE, cursor: cursor ?? undefined, ...kind === 'folder' && { all: 'true' } }
-      const page = await ask<Record<string, ApiEntry[]> & { next: string | null }>('GET', `/api/${kind}s`, { query })
-      return { entries: (page[`${kind}s`] ?? []).map(entry => storedOf(kind, entry)), next: page.next }
+      const page = await ask<{ files: ApiEntry[], folders: ApiEntry[], next: string | null }>(
+        'GET', `/api/${kind}s`, { query })
+      return { entries: page[`${kind}s`].map(entry => storedOf(kind, entry)), next: page.next }
     },
 
     async upload ({ path, folderId, source, sha256, size, replaces }) {
@@ -222,7 +223,9 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
       }
       const call = { query: { folderId }, headers }
       if (size >= RESUMABLE_BYTES) return storedOf('file', await uploadInParts(bytesOf(path), call, { file, size }))
-      return storedOf('file', await ask<ApiEntry>('PUT', bytesOf(path), { ...call, bytes: readFileSync(file) }))
+      const stored = await ask<ApiEntry>('PUT', bytesOf(path), { ...call, bytes: readFileSync(file) })
+      onBytes(size)
+      return storedOf('file', stored)
     },
 
     makeFolder: async (path, folderId) =>
@@ -275,16 +278,15 @@ function failCut (error: Error): never {
 }
 
 /** Sends requests for the rest of a file until one is whole, or several in a row have carried no byte. */
-async function goOn<T> (request: () => Promise<T>, carried: () => number): Promise<T> {
-  let failures = 0
-  for (let before = 0; ; before = carried()) {
-    try {
-      return await request()
-    } catch (error) {
-      if (carried() > before) failures = 0
-      if (!(error instanceof RemoteError && error.isCut) || failures === RETRIES) throw error
-      await pause(pauseAfter(error, failures++, FIRST_PAUSE_MILLISECONDS))
-    }
+async function goOn<T> (request: () => Promise<T>, carried: () => number, failures = 0): Promise<T> {
+  const before = carried()
+  try {
+    return await request()
+  } catch (error) {
+    const inRow = carried() > before ? 0 : failures
+    if (!(error instanceof RemoteError && error.isCut) || inRow === RETRIES) throw error
+    await pause(pauseAfter(error, inRow, FIRST_PAUSE_MILLISECONDS))
+    return goOn(request, carried, inRow + 1)
   }
 }
 
@@ -309,7 +311,7 @@ function storedOf (kind: Kind, entry: ApiEntry): ServerEntry {
 }
 
 /** As RFC 3339 can express it. */
-function timeOf (time: Date): string | undefined {
+export function timeOf (time: Date): string | undefined {
   const year = time.getUTCFullYear()
   return year >= 0 && year <= 9999 ? time.toISOString() : undefined
 }

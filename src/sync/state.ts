@@ -62,8 +62,9 @@ export function openState (file: string): OpenState {
     db.prepare('INSERT OR REPLACE INTO about VALUES (?, ?)').run('format', '1')
   } catch (error) {
     db.close()
-    if ((error as { code?: string }).code === 'SQLITE_BUSY') throw new StateBusy(BUSY)
-    throw error
+    const { code, message } = error as { code?: string } & Error
+    if (code === 'SQLITE_BUSY') throw new StateBusy(BUSY)
+    throw new StateLost(`${file} can't be used (${message}): delete it to begin anew`, { cause: error })
   }
   const folders = new Map<string, string>()
   // Most strings are in several rows. They are kept once: 100,000 files take 35 MB less.

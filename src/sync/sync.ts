@@ -23,7 +23,7 @@ export interface SyncOptions extends NameRules {
   readonly state: State
   /** The folder of the server; null for all of the account. */
   readonly rootId: string | null
-  readonly allowedDeletions?: number
+  readonly allowedDeletions: number
   readonly newName: () => string
   readonly today: () => string
   readonly sleep: (milliseconds: number) => Promise<void>
@@ -122,7 +122,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
     let done = 0
 
     for (;;) {
-      const next = plan(trees, { refused, waiting, allowedDeletions: options.allowedDeletions ?? 0 })
+      const next = plan(trees, { refused, waiting, allowedDeletions: options.allowedDeletions })
       options.onPlan?.(next.acts)
       if (options.isDryRun === true) next.acts.forEach(pretend)
       else for (const group of groupsOf(next.acts)) await inParallel(group, make)
@@ -154,7 +154,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
   /** @throws what ends the run. */
   function fail ({ what, key, row, to, mover }: Act, error: unknown, { keyOf }: PassTrees): void {
     const { code = '', message } = error as NodeJS.ErrnoException
-    const status = error instanceof RemoteError ? error.status ?? 0 : 0
+    const status = Number((error as Partial<RemoteError>).status)
     // The server has answered: nothing is under way.
     if (error instanceof RemoteError) state.commit({ doing: [[key, undefined]] })
     if (error instanceof Outdated || OUTDATED_CODES.includes(code) || OUTDATED_STATUSES.includes(status)) {
@@ -212,7 +212,8 @@ function settledRows (
     if (what === 'delete' && !mirror.has(row.id)) rows.push([from, undefined])
     const isStored = entry?.kind === 'file' && entry.sha256 === row.sha256
     if (what === 'upload' && isStored) rows.push([key, { ...row, id: entry.id }])
-    if (what === 'move' && entry?.id === row.id) rows.push(...movedRows(base, { from, to: row, keyOf }))
+    const isMoved = entry?.id === row.id && base.has(from)
+    if (what === 'move' && isMoved) rows.push(...movedRows(base, { from, to: row, keyOf }))
   }
   return rows
 }

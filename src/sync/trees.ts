@@ -14,6 +14,9 @@ export interface NameRules {
   readonly isIgnored: (path: string, isFolder: boolean) => boolean
 }
 
+/** The folder of this computer is gone. */
+export class FolderGone extends Error {}
+
 /** When a path was first seen with a stamp, for what has a time in the future. */
 export type Sightings = Map<string, { stamp: string, at: number }>
 
@@ -27,9 +30,9 @@ export async function scan (
   const left: string[] = []
   const known = new Map<string, BaseRow>()
   for (const row of base.values()) known.set(row.stamp, row)
-  const startedAt = disk.now()
   const root = disk.stat('')
-  if (root?.kind !== 'folder') throw new Error('the folder is gone')
+  if (root?.kind !== 'folder') throw new FolderGone('the folder is gone: mount its disk')
+  const startedAt = disk.now()
   walk('', root)
   const now = disk.now()
   for (const [key, entry] of local) {
@@ -179,10 +182,9 @@ export function nameOf (path: string): string {
   return lastOf(path).normalize('NFC')
 }
 
-/** What is at a key, and all below it. */
+/** What is at a key, where something is, and all below it. */
 export function insideOf<T extends { kind: string }> (tree: ReadonlyMap<string, T>, key: string): [string, T][] {
-  const top = tree.get(key)
-  if (top === undefined) return []
+  const top = tree.get(key) as T
   if (top.kind !== 'folder') return [[key, top]]
   return Array.from(tree).filter(([other]) => isWithin(other, key))
 }
@@ -192,9 +194,9 @@ export function movedRows (
   base: ReadonlyMap<string, BaseRow>, { from, to, keyOf }: Pick<NameRules, 'keyOf'> & { from: string, to: BaseRow }
 ): [string, BaseRow | undefined][] {
   const rows = insideOf(base, from)
-  const folder = base.get(from)?.path ?? ''
+  const { path } = base.get(from) as BaseRow
   const moved = rows.map(([key, row]): [string, BaseRow] => {
-    const next = key === from ? to : movedTo(row, folder, to.path)
+    const next = key === from ? to : movedTo(row, path, to.path)
     return [keyOf(next.path), next]
   })
   // What leaves a path must not remove what has come there.

@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { join } from 'node:path'
-import { RemoteError, type State } from './ports.ts'
+import type { State } from './ports.ts'
 import type { HttpRemote } from './remote.ts'
 import { OWN_FOLDER } from './trees.ts'
 
@@ -40,8 +40,8 @@ export class Watch {
     const pass = this.#isBlind ? BLIND_PASS_MILLISECONDS : PASS_MILLISECONDS
     const late = pause(pass, abort.signal).then(() => true)
     for (let isOver = this.#changes > this.#known; !isOver;) {
-      const changed = remote.wait(String(state.cursor), abort.signal).catch(async (error: unknown) => {
-        if (!(error instanceof RemoteError)) throw error
+      // A pass finds out why.
+      const changed = remote.wait(String(state.cursor), abort.signal).catch(async () => {
         await pause(PAUSE_MILLISECONDS, abort.signal)
         return true
       })

@@ -1,16 +1,17 @@
 import { once } from 'node:events'
-import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { report } from '../kit/backups.ts'
+import { withFault } from '../kit/bin.ts'
 import { commandsWith } from '../kit/commands.ts'
 import { fill, mountDisk } from '../kit/disks.ts'
 import { driveOf, lockInfo, personalToken, tokenOf } from '../kit/drive.ts'
 import { WITHOUT_ROOTS_ACCESS } from '../kit/programs.ts'
 import { createRandom } from '../kit/random.ts'
-import { runBin, sharedServer, spawnBin, spawnServer } from '../kit/server.ts'
+import { PASSWORD, runBin, sharedServer, spawnBin, spawnServer, startTls } from '../kit/server.ts'
 import { sizes } from '../kit/sizes.ts'
 import { lacksTerminal, runOnTerminal } from '../kit/terminal.ts'
 import { until } from '../kit/waiting.ts'
@@ -166,6 +167,9 @@ test('a folder of the server is followed when it is moved, and nothing is delete
   await server.send('DELETE', '/api/folders/old?recursive=true', { token })
   t.match(await runAhead(['sync', join(folder, 'a')], settings), { code: 3 })
   t.same(await a.tree(), { x: 'one', y: 'two' })
+  t.match(await runAhead(['sync', join(folder, 'a'), `${server.url}/another`], settings), { code: 0 })
+  t.same(await a.tree(), { x: 'one', y: 'two' })
+  t.equal((await server.send('GET', '/uploads/another/y', { token })).text, 'two')
 })
 
 /** A wire to a server, whose connections are cut after some bytes. */
@@ -249,6 +253,16 @@ test('what is ignored is neither sent nor deleted', async t => {
   t.same(Object.keys(await a.tree()).filter(path => path.startsWith('kept')), ['kept', 'kept/b.log'])
 })
 
+test('a link here is left alone, and so is what the server has at its path', async t => {
+  const { a, b, server, token } = await openPair(t)
+  await symlink('elsewhere', a.path('x'))
+  await writeFile(b.path('x'), 'one')
+  await b.sync()
+  t.match(await a.sync(), { code: 0, text: 'left alone: x\nequal\n' })
+  t.equal((await server.send('GET', '/uploads/x', { token })).text, 'one')
+  t.ok((await lstat(a.path('x'))).isSymbolicLink())
+})
+
 test('a large file goes on after a cut, and comes back with its time', async t => {
   const { server, secret, folder } = await openPair(t)
   const wire = await openRoughWire(t, server.port, 'the wire of large files', 5_000_000)
@@ -269,6 +283,7 @@ test('with --watch, changes of both sides are carried, and no other run has the 
   const settings = (name: string) => ({ MAGICSTORE_TOKEN: secret, XDG_STATE_HOME: join(folder, `${name}-state`) })
   const runs = ['a', 'b'].map(name => spawnBin(['sync', join(folder, name), server.url, '--watch'], settings(name), { nodeArgs: ['--import', ahead] }))
   for (const run of runs) run.stdout?.resume()
+  const ended = runs.map(run => once(run, 'exit'))
   t.teardown(() => { for (const run of runs) run.kill('SIGKILL') })
   const has = (computer: Computer, path: string) => until(() => readFile(computer.path(path), 'utf8').catch(() => ''))
   await until(() => server.countWaiting() === 2)
@@ -281,6 +296,16 @@ test('with --watch, changes of both sides are carried, and no other run has the 
   t.ok(await until(() => stat(b.path('x')).then(() => false, () => true)))
   t.match(await a.sync(), { code: 1, error: 'another run has this folder' })
   t.match(await runAhead(['sync', 'x', '--watch', '--dry-run']), { code: 2 })
+  await rm(b.path('d'), { recursive: true })
+  t.ok(await until(() => stat(a.path('d')).then(() => false, () => true)))
+
+  await utimes(a.path('.magicstore'), 1, 1)
+  const errors = runs.map(run => run.stderr?.setEncoding('utf8').toArray())
+  await rename(b.path('.'), join(folder, 'away'))
+  t.equal((await ended[1])?.[0], 3)
+  t.match((await errors[1])?.join(''), 'the folder is gone: mount its disk')
+  runs[0]?.kill('SIGTERM')
+  t.equal((await ended[0])?.[0], 0)
 })
 
 test('a store that was restored from a backup gets everything again, also in a folder of it', async t => {
@@ -288,7 +313,9 @@ test('a store that was restored from a backup gets everything again, also in a f
   const start = (data: string) => spawnServer(t, { DATA_DIR: join(folder, data), RATE_LIMIT_PER_MINUTE: '0' })
   let server = await start('data')
   const { secret } = await driveOf(server, 'ann')
-  const at = (name: string, below = '') => computerAt(join(folder, name), { url: server.url + below, secret })
+  // It has the same address afterwards.
+  const proxy = await openProxy(t, server.port)
+  const at = (name: string, below = '') => computerAt(join(folder, name), { url: proxy.url + below, secret })
   const both = () => [at('a'), at('c', '/reports')] as const
   for (const computer of both()) await writeFile(computer.path('before'), 'before')
   for (const computer of both()) t.match(await computer.sync(), { code: 0, text: 'equal\n' })
@@ -298,6 +325,7 @@ test('a store that was restored from a backup gets everything again, also in a f
   await server.end('SIGTERM')
   await report(['restore', join(folder, 'backup')], { DATA_DIR: join(folder, 'restored') })
   server = await start('restored')
+  proxy.port = server.port
   for (const computer of both()) t.match(await computer.sync(), { code: 0, text: 'upload: after\n' })
   t.same(await at('c').tree(), { after: 'after', before: 'before' })
   t.match(await at('a').sync(), { code: 0 })
@@ -523,4 +551,143 @@ test('a folder that can\'t be read waits, and nothing of it is deleted', async t
   t.match(await b.sync(), { code: 0 })
   t.same(await b.tree(), { d: '/', 'd/x': 'one' })
   t.ok(secret)
+})
+
+test('--watch goes on when the server is back, and ends when the token is revoked', async t => {
+  const { a, proxy, server, user, folder } = await openProxied(t)
+  await mkdir(a.path('blind'))
+  await a.sync()
+  // A system has only so many watches.
+  const { NODE_OPTIONS } = withFault(`import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module'; const { watch } = fs
+    fs.watch = (path, ...rest) => { if (path.endsWith('blind')) throw new Error('ENOSPC'); return watch(path, ...rest) }; syncBuiltinESMExports()`)
+  const run = spawnBin(['sync', join(folder, 'a'), proxy.url, '--watch'], a.settings, { nodeArgs: [...NODE_OPTIONS.split(' '), '--import', ahead] })
+  const ended = once(run, 'exit')
+  t.teardown(() => run.kill('SIGKILL'))
+  run.stdout?.resume()
+  let errors = ''
+  run.stderr?.setEncoding('utf8').on('data', text => { errors += text })
+  await until(() => server.countWaiting() === 1)
+  proxy.answer = () => ({ status: 503, detail: 'It is starting.' })
+  await writeFile(a.path('x'), 'one')
+  await until(() => errors.includes('the server can\'t be reached: It is starting.\n'))
+  proxy.answer = () => undefined
+  const token = (await server.send('GET', '/api/token', { user })).json.token
+  await until(async () => (await server.send('GET', '/uploads/x', { token })).text === 'one')
+  await until(() => server.countWaiting() === 1)
+  for (const { id, kind } of (await server.send('GET', '/api/tokens', { user })).json.tokens) {
+    if (kind === 'personal') await server.send('DELETE', `/api/tokens/${id}`, { user })
+  }
+  await writeFile(a.path('x'), 'two')
+  t.equal((await ended)[0], 4)
+})
+
+/** What another system lacks: hard links, times of birth, `fsync` of folders. */
+const OTHER_SYSTEM = `
+import fs from 'node:fs'
+import os from 'node:os'
+import { syncBuiltinESMExports } from 'node:module'
+const { lstatSync } = fs
+let isFirst = true
+fs.linkSync = (from, to) => {
+  // Another program makes the file just now.
+  if (isFirst && to.endsWith('/taken')) { isFirst = false; fs.writeFileSync(to, 'of another program') }
+  throw Object.assign(new Error('EPERM: no links'), { code: 'EPERM' })
+}
+fs.lstatSync = (path, options) => {
+  const stat = lstatSync(path, options)
+  if (stat) stat.birthtimeNs = 0n
+  return stat
+}
+os.platform = () => 'win32'
+syncBuiltinESMExports()`
+
+test('on a system without hard links, times of birth and case in names nothing is replaced either, and what it can\'t have is left alone', async t => {
+  const { a, b, folder, server } = await openPair(t)
+  await mkdir(b.path('.magicstore/tmp'), { recursive: true })
+  for (const path of ['taken', 'a:b', 'con', 'Plain', 'ärger']) await writeFile(b.path(path), `${path} of b`)
+  await b.sync()
+  await mkdir(a.path('.magicstore'))
+  // So it finds that the disk folds case.
+  await writeFile(a.path('.magicstore/ID'), '')
+  const { NODE_OPTIONS } = withFault(OTHER_SYSTEM)
+  const run = () => runBin(['sync', join(folder, 'a'), server.url], a.settings, '', { nodeArgs: [...NODE_OPTIONS.split(' '), '--import', ahead] })
+  const { code, stdout } = await run()
+  t.equal(code, 0, stdout)
+  t.match(stdout, 'left alone: a:b\n')
+  t.match(stdout, 'left alone: con\n')
+  t.same(await a.tree(), { Plain: 'Plain of b', taken: 'taken of b', 'taken (conflict b7a9c350)': 'of another program', ärger: 'ärger of b' })
+  await rename(a.path('Plain'), a.path('moved'))
+  await writeFile(a.path('plain'), 'plain of a')
+  await writeFile(a.path('PLAIN'), 'PLAIN of a')
+  const { stdout: second } = await run()
+  t.match(second, /left alone: P(?:LAIN|lain)/i)
+  t.match(await b.sync(), { code: 0 })
+  t.match(await b.tree(), { moved: 'Plain of b' })
+})
+
+test('odd answers, marks, folders and states stop a run in one line', async t => {
+  const { a, folder, proxy, server, secret } = await openProxied(t)
+  await writeFile(a.path('x'), 'one')
+  await a.sync()
+  const mark = await readFile(a.path('.magicstore/id'), 'utf8')
+  await writeFile(a.path('.magicstore/id'), 'damaged')
+  t.match(await a.sync(), { code: 3, error: 'is damaged: delete it to begin anew\n' })
+  await writeFile(a.path('.magicstore/id'), mark)
+  for (const body of ['no JSON', '42']) {
+    proxy.answer = ({ path }) => path.startsWith('/api/changes') ? { status: 418, body } : undefined
+    t.match(await a.sync(), { code: 1, error: 'the server can\'t be reached: it answers with status 418; run again later\n' })
+  }
+  proxy.answer = ({ path }) => path.startsWith('/api/folders/') ? { status: 403, detail: 'It lacks a scope.' } : undefined
+  t.match(await runAhead(['sync', join(folder, 'new'), `${proxy.url}/below`], a.settings), { code: 4, stderr: 'It lacks a scope.' })
+  proxy.answer = ({ path }) => path.startsWith('/deep') && path.endsWith('/api/account') ? { status: 404 } : undefined
+  t.match(await runAhead(['sync', join(folder, 'new'), `${proxy.url}/a%2Fb/c`], a.settings), { code: 0 })
+  proxy.answer = ({ path }) => path.endsWith('/api/account') ? { status: 404 } : undefined
+  t.match(await runAhead(['sync', join(folder, 'new2'), `${proxy.url}/deep`], a.settings), { code: 2, stderr: 'there is no MagicStore at' })
+  proxy.answer = () => undefined
+  t.match(await runAhead(['sync', a.path('x'), server.url], a.settings), { code: 1, stderr: /^magicstore: [^\n]+\n$/ })
+
+  const empty = computerAt(join(folder, 'empty'), { url: `${server.url}/empty`, secret })
+  t.match(await empty.sync(), { code: 0, text: 'equal\n' })
+  const token = secret
+  await server.send('DELETE', '/api/folders/empty', { token })
+  t.match(await runAhead(['sync', join(folder, 'empty')], empty.settings), { code: 3, stderr: 'the folder of the server is gone: bring it back there from the trash, or run with the address of another one\n' })
+})
+
+test('what has been kept for a month goes, and the oldest while the disk is nearly full', async t => {
+  const { a, b } = await openPair(t)
+  await writeFile(a.path('x'), 'one')
+  await a.sync()
+  await b.sync()
+  await mkdir(b.path('.magicstore/kept/2020-01-01'))
+  await writeFile(b.path('.magicstore/kept/2020-01-01/x'), 'of long ago')
+  for (const content of ['two', 'three']) {
+    await writeFile(a.path('x'), content)
+    await a.sync()
+    await b.sync()
+  }
+  t.same((await b.kept()).sort(), ['one', 'two'])
+})
+
+test('an upload whose bytes have all arrived is sent again if its end is lost', async t => {
+  const { a, proxy, server, token } = await openProxied(t)
+  const bytes = createRandom('an upload').bytes(9_000_000)
+  await writeFile(a.path('large'), bytes)
+  let heads = 0
+  // The server says that it has all; then it has not, and the upload begins anew.
+  proxy.answer = ({ method }) => method === 'HEAD' && heads++ === 0 ? { status: 200, headers: { 'upload-offset': '9000000' } } : undefined
+  t.match(await a.sync(), { code: 0, text: 'upload: large\nequal\n' })
+  let cuts = 1
+  await writeFile(a.path('large'), bytes.reverse())
+  proxy.change = (chunk, { method }) => method === 'PATCH' && cuts-- > 0 ? undefined : chunk
+  t.match(await a.sync(), { code: 0, text: /equal\n$/ })
+  t.ok(bytes.equals((await server.send('GET', '/uploads/large', { token })).bytes))
+})
+
+test('a server is also asked by TLS', async t => {
+  const { ca, port, store } = await startTls(t)
+  await store.accounts.register({ username: 'ann', password: PASSWORD }, '127.0.0.1')
+  const folder = t.testdir({ a: { x: 'one' } })
+  await writeFile(join(folder, 'ca.pem'), ca)
+  const settings = { MAGICSTORE_TOKEN: 'mst_wrong', XDG_STATE_HOME: join(folder, 'state'), NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem') }
+  t.match(await runBin(['sync', join(folder, 'a'), `https://localhost:${port}`], settings), { code: 4 })
 })

@@ -4,7 +4,7 @@ import { runUnwatched } from '../kit/programs.ts'
 import { SEED } from '../kit/random.ts'
 import { sizes } from '../kit/sizes.ts'
 
-const types = new URL('../types.js', import.meta.url).href
+const loaded = ['types', 'coverage'].flatMap(name => ['--import', new URL(`../${name}.js`, import.meta.url).href])
 const draw = fileURLToPath(new URL('draw.ts', import.meta.url))
 
 /** Tests with histories that a seed draws, others for each name. */
@@ -15,7 +15,10 @@ export function testHistories (name: string): void {
     ['folding', sizes.syncTurns, 'where a computer folds case, the others are equal, and it has one of the names that are alike there']
   ] as const) {
     test(says, async t => {
-      const { code, stdout, stderr } = await runUnwatched(process.execPath, ['--import', types, draw, kind, String(count), name], { env: { SEED: String(SEED) } })
+      const { COVERAGE = '', TEST_FILE = '' } = process.env
+      const env = { SEED: String(SEED), COVERAGE, TEST_FILE }
+      const args = [...loaded, draw, kind, String(count), name]
+      const { code, stdout, stderr } = await runUnwatched(process.execPath, args, { env })
       t.strictSame([code, stderr], [0, ''], stdout)
       t.equal(stdout, '', `${count} histories`)
     })

@@ -11,10 +11,14 @@ interface Canned {
   readonly headers?: Record<string, string>
   readonly code?: string
   readonly detail?: string
+  /** Instead of a problem. */
+  readonly body?: string
 }
 
 export interface Proxy {
   readonly url: string
+  /** Of the server. */
+  port: number
   /** All requests, the oldest first. */
   readonly requests: readonly Passed[]
   /** What the proxy answers itself; undefined to pass a request on. */
@@ -28,20 +32,20 @@ export interface Proxy {
 /** A proxy that does what those between a computer and a server do, and worse. */
 export async function openProxy (t: Test, port: number): Promise<Proxy> {
   const requests: Passed[] = []
-  const proxy: Proxy & { url: string } = { url: '', requests, answer: () => undefined, change: chunk => chunk, drops: [] }
+  const proxy: Proxy & { url: string } = { url: '', port, requests, answer: () => undefined, change: chunk => chunk, drops: [] }
   const server = createServer((incoming, outgoing) => {
     const { method = '', url: path = '', headers } = incoming
     const passed = { method, path, headers }
     requests.push(passed)
     const answer = proxy.answer(passed)
     if (answer !== undefined) {
-      const { status, code, detail } = answer
+      const { status, code, detail, body } = answer
       outgoing.writeHead(status, { 'content-type': 'application/problem+json', connection: 'close', ...answer.headers })
-      outgoing.end(JSON.stringify({ status, code, detail }))
+      outgoing.end(body ?? JSON.stringify({ status, code, detail }))
       return
     }
     const sent = Object.fromEntries(Object.entries(headers).filter(([name]) => !proxy.drops.includes(name)))
-    const upstream = request({ port, method, path, headers: sent }, response => {
+    const upstream = request({ port: proxy.port, method, path, headers: sent }, response => {
       outgoing.writeHead(response.statusCode ?? 0, response.headers)
       pass(response).catch(() => outgoing.destroy())
     })
