@@ -5,6 +5,7 @@ import { run } from '../kit/programs.ts'
 import { blocksOf, fencedIn, typeLines } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 import { sharedServer } from '../kit/server.ts'
+import { skipWithout } from './fronts.ts'
 import { skipUnless } from './webdav.ts'
 
 const page = await readFile(join(root, 'openapi/sync.md'), 'utf8')
@@ -26,7 +27,7 @@ t.test('the commands of the page about sync work as typed, with curl and rclone'
   t.same(files.map(({ name }: { name: string }) => name).sort(), ['notes.txt', 'photos/1.jpg', 'report.txt'])
 })
 
-t.test('systemd accepts the units of the page', { skip: skipUnless('systemd-analyze') }, async t => {
+t.test('systemd accepts the units of the page', { skip: skipWithout('systemd-analyze') }, async t => {
   const [service = '', timer = ''] = fencedIn(page).filter(({ language }) => language === 'ini').map(({ lines }) => lines.join('\n'))
   const units = { 'magicstore-sync.service': service.replace('/usr/local/bin/magicstore', process.execPath), 'magicstore-sync.timer': timer }
   const folder = t.testdir(units)
