@@ -30,7 +30,7 @@ const CLOCK_SECONDS = 30
 const REGISTRATION = ['oidc', 'registration', null] as const
 
 /** What a person is at the provider for, and which account does it. An answer of the provider is for nothing else. */
-type Act = 'sign-in' | 'connect' | 'confirm'
+type FlowPurpose = 'sign-in' | 'connect' | 'confirm'
 
 /** What the page has got at the beginning, and the query with which the provider has sent the browser back. */
 export interface ProviderAnswer { readonly flow: string, readonly response: string }
@@ -38,7 +38,7 @@ export interface ProviderAnswer { readonly flow: string, readonly response: stri
 interface IdentityRequest { readonly ip: string, readonly id: string }
 
 interface AnswerContext {
-  readonly act: Act
+  readonly act: FlowPurpose
   /** Undefined in a sign-in, where the identity tells the account. */
   readonly account: AccountRecord | undefined
   readonly request: IdentityRequest
@@ -69,7 +69,7 @@ export function createIdentities (
   }
 
   /** Where a person signs in, and what the page keeps until then. @throws oidc_unavailable, provider_unavailable. */
-  async function begin (act: Act, account?: AccountRecord): Promise<{ url: string, flow: string }> {
+  async function begin (act: FlowPurpose, account?: AccountRecord): Promise<{ url: string, flow: string }> {
     const provider = getProvider()
     const { id, expiresAt } = await createChallenge(FLOW_MILLISECONDS)
     const flow = await signedTexts.write(JSON.stringify([id, expiresAt]), purposeOf(act, account))
@@ -249,7 +249,7 @@ export function createIdentities (
   }
 }
 
-function purposeOf (act: Act, account: AccountRecord | undefined) {
+function purposeOf (act: FlowPurpose, account: AccountRecord | undefined) {
   return ['oidc', act, account?.id ?? null] as const
 }
 
