@@ -148,7 +148,7 @@ story('a search finds a part of a name, tiles show an image, and a second window
   await server.put('at once.txt', 'a new text')
   await waitFor(second, 'button', 'at once.txt')
   await choose(second, 'photo-lake.png', 'Delete')
-  await reads(t, window, 'No name in this folder contains')
+  await reads(t, window, 'No name contains')
 })
 
 /** On a server whose people have identities at a provider. */
