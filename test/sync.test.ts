@@ -1,5 +1,6 @@
-import { appendFileSync } from 'node:fs'
+import fs, { appendFileSync, type FSWatcher } from 'node:fs'
 import { chmod, readFile, stat, unlink, writeFile } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { progressText } from '#src/commands/sync-progress.ts'
@@ -10,12 +11,38 @@ import { conflictName, isPossible } from '#src/sync/names.ts'
 import { pauseAfter, RemoteError, type Disk } from '#src/sync/ports.ts'
 import { createHttpRemote, timeOf } from '#src/sync/remote.ts'
 import { openState } from '#src/sync/state.ts'
+import { Watch } from '#src/sync/watch.ts'
 import { driveOf } from './kit/drive.ts'
 import { sha256Of } from './kit/digests.ts'
 import { sharedServer } from './kit/server.ts'
 import { createModelDisk, portOf } from './sync/model-disk.ts'
 
 // What test/sync-model.test.ts and test/proof/sync.check.ts can't show: single rules with odd values.
+
+test('a watch of a folder that fails is given up, and made again before the next wait', t => {
+  const { watch } = fs
+  const watchers: FSWatcher[] = []
+  fs.watch = ((...args: Parameters<typeof watch>) => {
+    const watcher = watch(...args)
+    watchers.push(watcher)
+    return watcher
+  }) as typeof watch
+  syncBuiltinESMExports()
+  t.teardown(() => {
+    fs.watch = watch
+    syncBuiltinESMExports()
+  })
+  const folders = new Watch(t.testdir())
+  t.teardown(() => folders.close())
+  const wait = () => { void folders.wait({ base: new Map(), cursor: '' }, { wait: async () => true }) }
+  wait()
+  wait()
+  t.equal(watchers.length, 1)
+  watchers[0]?.emit('error', new Error('EPERM'))
+  wait()
+  t.equal(watchers.length, 2)
+  t.end()
+})
 
 test('a conflict name has the digest of the bytes, replaces an older one, and is at most 255 bytes long', async t => {
   const digest = '3fa9c1d2'.repeat(8)

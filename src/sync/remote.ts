@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { chmod, open as openFile, readFile, rm, stat } from 'node:fs/promises'
+import { createReadStream, readFileSync, statSync } from 'node:fs'
+import { chmod, open as openFile, rm, stat } from 'node:fs/promises'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
@@ -214,7 +214,7 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
 
     async upload ({ path, folderId, source, sha256, size, replaces }) {
       const file = join(folder, source)
-      const { mtime } = await stat(file)
+      const { mtime } = statSync(file)
       const headers = {
         'if-none-match': replaces === undefined ? '*' : undefined,
         'if-match': replaces === undefined ? undefined : `"${replaces}"`,
@@ -223,7 +223,7 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
       }
       const call = { query: { folderId }, headers }
       if (size >= RESUMABLE_BYTES) return storedOf('file', await uploadInParts(bytesOf(path), call, { file, size }))
-      const stored = await ask<ApiEntry>('PUT', bytesOf(path), { ...call, bytes: await readFile(file) })
+      const stored = await ask<ApiEntry>('PUT', bytesOf(path), { ...call, bytes: readFileSync(file) })
       onBytes(size)
       return storedOf('file', stored)
     },

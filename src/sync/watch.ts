@@ -4,11 +4,13 @@ import type { State } from './ports.ts'
 import type { HttpRemote } from './remote.ts'
 import { OWN_FOLDER } from './trees.ts'
 
-/** Programs change several files in a row, and what changed less than two seconds ago is not ready. */
-const QUIET_MILLISECONDS = 2100
-
-/** Something that changes all the time must not hold up the rest. */
-const MAX_QUIET_WAIT_MILLISECONDS = 30_000
+/**
+ * Programs change several files in a row, and what changed less than two seconds ago is not ready: so many steps must
+ * be without a change. Something that changes all the time must not hold up the rest: that ends after 30 s.
+ */
+const STEP_MILLISECONDS = 100
+const QUIET_STEPS = 21
+const MAX_STEPS = 300
 
 /** After so long there is a pass whatever happened; more often if not all folders can be watched. */
 const PASS_MILLISECONDS = 600_000
@@ -22,10 +24,8 @@ export class Watch {
   readonly #folder: string
   readonly #watchers = new Map<string, FSWatcher>()
   #isBlind = false
-  #changes = 0
-  /** How many changes the last pass knew. */
-  #known = 0
-  #changedAt = 0
+  /** How many steps have passed since a change. */
+  #quietSteps = 0
   #notify = () => {}
 
   constructor (folder: string) {
@@ -39,7 +39,7 @@ export class Watch {
     const local = new Promise<boolean>(resolve => { this.#notify = () => resolve(true) })
     const pass = this.#isBlind ? BLIND_PASS_MILLISECONDS : PASS_MILLISECONDS
     const late = pause(pass, abort.signal).then(() => true)
-    for (let isOver = this.#changes > this.#known; !isOver;) {
+    for (let isOver = this.#quietSteps < QUIET_STEPS; !isOver;) {
       // A pass finds out why.
       const changed = remote.wait(String(state.cursor), abort.signal).catch(async () => {
         await pause(PAUSE_MILLISECONDS, abort.signal)
@@ -48,10 +48,10 @@ export class Watch {
       isOver = await Promise.race([local, late, changed])
     }
     abort.abort()
-    const limit = performance.now() + MAX_QUIET_WAIT_MILLISECONDS
-    const quietIn = () => this.#changedAt + QUIET_MILLISECONDS - performance.now()
-    while (quietIn() > 0 && performance.now() < limit) await pause(quietIn())
-    this.#known = this.#changes
+    for (let steps = 0; this.#quietSteps < QUIET_STEPS && steps < MAX_STEPS; steps++) {
+      await pause(STEP_MILLISECONDS)
+      this.#quietSteps++
+    }
   }
 
   close (): void {
@@ -74,8 +74,7 @@ export class Watch {
   #add (path: string): void {
     const changed = (_?: string, name?: string | null) => {
       if (path === '' && name === OWN_FOLDER) return
-      this.#changes++
-      this.#changedAt = performance.now()
+      this.#quietSteps = 0
       this.#notify()
     }
     try {

@@ -1,13 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { commandOf, withFault } from '../kit/bin.ts'
-import { execute } from '../kit/programs.ts'
-import { MIB } from '../kit/sizes.ts'
 import type { Bench } from './cases.ts'
 import { openRequester } from './load.ts'
 import type { Comparison } from './report.ts'
@@ -44,13 +42,17 @@ interface Run { readonly seconds: number, readonly cpuSeconds: number, readonly 
 
 const settingsOf = (folder: string, token: string) => ({ MAGICSTORE_TOKEN: token, XDG_STATE_HOME: `${folder}-state` })
 
-/** One run of the command. */
+/** One run of the command, with its output in a file, as a service has it. */
 async function sync (folder: string, { port, token }: Account, path = ''): Promise<Run> {
-  const [program, args] = commandOf(['sync', folder, `http://127.0.0.1:${port}${path}`], { ...settingsOf(folder, token), ...usage })
+  const log = `${folder}.log`
+  const address = `http://127.0.0.1:${port}${path}`
+  const [program, args] = commandOf(['sync', folder, address], { ...settingsOf(folder, token), ...usage })
   const began = performance.now()
-  const { stdout } = await execute(program, args, { maxBuffer: 1024 * MIB })
+  const child = spawn(program, args, { stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
+  const [code] = await once(child, 'exit')
   const seconds = (performance.now() - began) / 1000
-  const used = JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
+  if (code !== 0) throw new Error(`sync ended with ${code}`)
+  const used = JSON.parse(readFileSync(log, 'utf8').trim().split('\n').at(-1) ?? '')
   return { seconds, cpuSeconds: (used.userCPUTime + used.systemCPUTime) / 1e6, megabytes: used.maxRSS * 1024 / 1e6 }
 }
 
