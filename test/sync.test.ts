@@ -135,7 +135,12 @@ test('a file that can\'t go back to its place now stays in `aside`, and nothing 
 
 test('a file is not moved to a path that is taken', async t => {
   const folder = t.testdir({ a: 'of a', b: 'of b' })
-  t.throws(() => openFolderDisk(folder).move('a', 'b'), { code: 'EEXIST' })
+  const disk = openFolderDisk(folder)
+  t.throws(() => disk.move('a', 'b'), { code: 'EEXIST' })
+  const { inode = '', stamp = '', size = 0 } = disk.stat('a') ?? {}
+  const entry = { path: 'a', kind: 'file', sha256: sha256Of('of a'), inode, stamp, size, isSettled: true, hasIgnored: false } as const
+  await t.rejects(createDiskActs(disk, { newName: () => 'new', today: () => 'today' }).move(entry, 'b'), { message: 'b' })
+  t.equal(await readFile(join(folder, 'a'), 'utf8'), 'of a')
   t.equal(await readFile(join(folder, 'b'), 'utf8'), 'of b')
 })
 
