@@ -145,7 +145,29 @@ story('a search finds a part of a name, tiles show an image, and a second window
   await server.put('at once.txt', 'a new text')
   await waitFor(second, 'button', 'at once.txt')
   await choose(second, 'photo-lake.png', 'Delete')
-  await reads(t, window, 'No name in this folder contains')
+  await reads(t, window, 'No name contains')
+})
+
+story('many are one act: undone by Ctrl+Z, one row of the trash, and finished without the window', async ({ t, server, browser, window }) => {
+  for (const name of ['a/in.txt', 'file 10.txt', 'file 2.txt', 'keep.txt']) await server.put(name, name)
+  await signIn(window, 'ann')
+  await shows(t, () => names(window), ['a', 'file 2.txt', 'file 10.txt', 'keep.txt'], 'as people sort them')
+  for (const name of ['file 2.txt', 'file 10.txt']) await click(window, 'field', `Select ${name}`)
+  await window.press('Delete')
+  await shows(t, () => names(window), ['a', 'keep.txt'])
+  await waitFor(window, 'button', 'Undo')
+  await window.press('Control+z')
+  await shows(t, () => names(window), ['a', 'file 2.txt', 'file 10.txt', 'keep.txt'])
+
+  const second = await visit(browser, server.url)
+  for (const name of ['a', 'file 2.txt', 'file 10.txt']) await click(second, 'field', `Select ${name}`)
+  await click(second, 'button', 'Delete')
+  await waitFor(second, 'heading', 'Delete 3 items?')
+  await click(second, 'button', 'Delete')
+  await second.goto('about:blank')
+  await shows(t, () => names(window), ['keep.txt'])
+  await goTo(window, 'Trash')
+  await reads(t, window, '3 files, 1 folder')
 })
 
 async function tell (t: Test, browser: EngineBrowser, run: (story: Story) => Promise<void>): Promise<void> {
