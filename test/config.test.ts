@@ -1,6 +1,7 @@
 import { test } from 'tap'
+import { homedir } from 'node:os'
 import { resolve } from 'node:path'
-import { readConfig, settingRows, type Config } from '#src/config.ts'
+import { readConfig, readSyncSettings, settingRows, type Config } from '#src/config.ts'
 import { isLoopback } from '#src/config/loopback.ts'
 import { ConfigError } from '#src/problems.ts'
 import { runCommand } from './kit/commands.ts'
@@ -211,6 +212,15 @@ test('an identity provider is read with who may sign in, its name and the addres
     registration: 'closed',
     registrationReason: 'REGISTRATION is set'
   })
+})
+
+test('the states of synchronized folders are where the system keeps what is of one user', async t => {
+  for (const [env, folder] of [
+    [{ XDG_STATE_HOME: '/s', LOCALAPPDATA: '/w' }, '/s'],
+    [{ LOCALAPPDATA: '/w' }, '/w'],
+    [{ MAGICSTORE_TOKEN: ' ' }, resolve(homedir(), '.local/state')]
+  ] as const) t.strictSame(readSyncSettings(env), { stateFolder: resolve(folder, 'magicstore/sync') })
+  t.equal(readSyncSettings({ MAGICSTORE_TOKEN: ' secret\n' }).token, 'secret')
 })
 
 test('an identity provider that is half set, or open to everybody, is refused in one line', async t => {

@@ -65,7 +65,7 @@ t.test('an account shows its owner what is stored and what may be, to any creden
         const answer = await server.send('GET', '/api/account', credential)
         t.equal(answer.status, 200)
         t.equal(answer.headers['cache-control'], 'no-store')
-        t.strictSame(answer.json, { id: 1, username: 'Zoë', createdAt, usage: { files, folders: 0, bytes, keptBytes, uploadBytes: 0, ...limits } })
+        t.strictSame(answer.json, { id: 1, username: 'Zoë', createdAt, hasPassword: true, usage: { files, folders: 0, bytes, keptBytes, uploadBytes: 0, ...limits } })
       }
     }
     await usageIs(0, 0)

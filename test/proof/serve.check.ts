@@ -78,7 +78,7 @@ test('the data folder and all in it belong to its owner alone, also where the fo
 const hasIpv6 = Object.values(networkInterfaces()).flat().some(address => address?.address === '::1')
 
 for (const { settings, signal, shown } of [
-  { settings: { PUBLIC_URL: 'http://files.example:8443/' }, signal: 'SIGHUP', shown: /^http:\/\/files\.example:8443$/ },
+  { settings: { PUBLIC_URL: 'https://files.example:8443/', OIDC_ISSUER: 'http://127.0.0.1:1', OIDC_CLIENT_ID: 'store', OIDC_ALLOW: 'groups=staff' }, signal: 'SIGHUP', shown: /^https:\/\/files\.example:8443$/ },
   { settings: { HOST: '0.0.0.0' }, signal: 'SIGINT', shown: /^http:\/\/127\.0\.0\.1:\d+$/ },
   ...(hasIpv6 ? [{ settings: { HOST: '::' }, signal: 'SIGTERM', shown: /^http:\/\/\[::1\]:\d+$/ } as const] : [])
 ] as const) {
@@ -88,6 +88,7 @@ for (const { settings, signal, shown } of [
     const [address = '', docs] = server.welcome.map(line => line.split(' ').at(-1) ?? '')
     t.match(address, shown)
     t.equal(docs, `${address}/docs`)
+    if ('OIDC_ISSUER' in settings) t.match(server.welcome.join('\n'), /registration: +oidc \(.*OIDC_ISSUER.*\)/)
     if ('HOST' in settings) {
       t.equal((await fetch(`${address}/health/live`)).status, 200)
       t.match(server.welcome.join('\n'), /every address of this machine[^]*warning: .*tls_required.*TLS_CERT[^]*password policy: +strict \(.*HOST.*\)/)
