@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { readSyncSettings } from '../config.ts'
 import { OperatorError } from '../problems.ts'
 import { AddressWrong, CredentialRefused, openFolder, readIgnored, Stopped, type SyncFolder } from '../sync/folder.ts'
@@ -31,6 +32,9 @@ the server, and here in FOLDER/.magicstore/kept.
 
 Exit codes: 0 both are equal; 1 something waits, another run has the folder, or there is no server; 2 wrong usage;
 3 stopped before anything that could be a mistake; 4 the credential is missing or refused.`
+
+/** A pause of `--watch` after a pass that has not reached the server, which has tried for a minute. */
+const LOST_MILLISECONDS = 10_000
 
 /** Stopped for a question, or for the credential. */
 class SyncError extends OperatorError {
@@ -73,7 +77,12 @@ export async function run (args: string[]): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit())
     for (;;) {
       const result = await once().catch(waitForServer)
-      if (result !== undefined && (result.acts > 0 || result.waits.size > 0)) report(result, output)
+      if (result === undefined) {
+        // Nothing tells when the server is back, and what was to be done is left.
+        await pause(LOST_MILLISECONDS)
+        continue
+      }
+      if (result.acts > 0 || result.waits.size > 0) report(result, output)
       await watch.wait(opened.state, opened.remote)
     }
   } finally {

@@ -16,9 +16,6 @@ const MAX_STEPS = 300
 const PASS_MILLISECONDS = 600_000
 const BLIND_PASS_MILLISECONDS = 60_000
 
-/** A pause after a request that failed. */
-const PAUSE_MILLISECONDS = 10_000
-
 /** Waits for changes of a folder of this computer and of the server. */
 export class Watch {
   readonly #folder: string
@@ -40,11 +37,8 @@ export class Watch {
     const pass = this.#isBlind ? BLIND_PASS_MILLISECONDS : PASS_MILLISECONDS
     const late = pause(pass, abort.signal).then(() => true)
     for (let isOver = this.#quietSteps < QUIET_STEPS; !isOver;) {
-      // A pass finds out why.
-      const changed = remote.wait(String(state.cursor), abort.signal).catch(async () => {
-        await pause(PAUSE_MILLISECONDS, abort.signal)
-        return true
-      })
+      // If that fails, a pass finds out why.
+      const changed = remote.wait(String(state.cursor), abort.signal).catch(() => true)
       isOver = await Promise.race([local, late, changed])
     }
     abort.abort()
