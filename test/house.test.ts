@@ -47,7 +47,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9700,
   monitoring: 5000,
   openapi: 4600,
-  sync: 19_500,
+  sync: 19_600,
   tokens: 7700,
   uploads: 15_100,
   webdav: 10_400

@@ -7,7 +7,7 @@ import ignore from 'ignore'
 import { KEPT, MARK } from './disk-acts.ts'
 import { openFolderDisk } from './folder-disk.ts'
 import { isAlwaysIgnored } from './names.ts'
-import { createHttpRemote, type HttpRemote } from './remote.ts'
+import { createHttpRemote, NotMagicStore, type HttpRemote } from './remote.ts'
 import { RemoteError, type Disk } from './ports.ts'
 import { openState, type OpenState, type FolderSettings } from './state.ts'
 import { OWN_FOLDER } from './trees.ts'
@@ -153,7 +153,7 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
       try {
         return await askServer(url, segments.slice(count).join('/'), token)
       } catch (error) {
-        const isElsewhere = error instanceof SyntaxError || (error instanceof RemoteError && error.status === 404)
+        const isElsewhere = error instanceof NotMagicStore || (error instanceof RemoteError && error.status === 404)
         if (!isElsewhere) throw error
       }
     }

@@ -100,7 +100,7 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
     const { statusCode = 0 } = response
     if (statusCode < 300) return response
     const text = await textOf(response).catch(() => '')
-    const { code, detail } = problemOf(text)
+    const { code, detail }: { code?: string, detail?: string } = objectIn(text)
     // Other bytes than those that were hashed: the file changed meanwhile.
     const status = code === 'digest_mismatch' ? 412 : statusCode
     const { 'retry-after': wait } = response.headers
@@ -119,10 +119,12 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
     }
   }
 
-  async function ask<T> (method: string, path: string, call: Call = {}): Promise<T> {
+  /** What the server answers: an object that has this field. */
+  async function ask<T extends object> (field: keyof T, method: string, path: string, call?: Call): Promise<T> {
     const response = await open(method, path, call)
-    const text = await textOf(response).catch(failCut)
-    return (text === '' ? undefined : JSON.parse(text)) as T
+    const answer = objectIn(await textOf(response).catch(failCut))
+    if (!Object.hasOwn(answer, field)) throw new NotMagicStore()
+    return answer as T
   }
 
   const pathOf = (kind: Kind, path: string) => `/api/${kind}s/${encodeURIComponent(path)}`
@@ -138,11 +140,13 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
     return goOn(async () => {
       const head = await open('HEAD', upload)
       head.resume()
-      stored = Number(head.headers['upload-offset'])
+      const { 'upload-offset': offset } = head.headers
+      if (offset === undefined) throw new NotMagicStore()
+      stored = Number(offset)
       const headers = {
         'content-type': 'application/partial-upload', 'upload-offset': String(stored), 'upload-complete': '?1'
       }
-      return ask<ApiEntry>('PATCH', upload, { headers, body: partOf(source, stored) })
+      return ask<ApiEntry>('id', 'PATCH', upload, { headers, body: partOf(source, stored) })
     }, () => stored)
   }
 
@@ -176,11 +180,11 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
   }
 
   return {
-    account: async () => ask('GET', '/api/account'),
+    account: async () => ask('id', 'GET', '/api/account'),
 
     async findFolder (path) {
       try {
-        return storedOf('folder', await ask<ApiEntry>('GET', pathOf('folder', path)))
+        return storedOf('folder', await ask<ApiEntry>('id', 'GET', pathOf('folder', path)))
       } catch (error) {
         if (error instanceof RemoteError && error.status === 404) return undefined
         throw error
@@ -189,7 +193,7 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
 
     async changes (cursor): Promise<FeedPage> {
       const page = await ask<{ changes: ApiChange[], next: string, reason?: ResyncReason }>(
-        'GET', '/api/changes', { query: { cursor, limit: PAGE } })
+        'changes', 'GET', '/api/changes', { query: { cursor, limit: PAGE } })
       const { changes, next, reason } = page
       return {
         changes: changes.map(({ id, file, folder }) =>
@@ -201,14 +205,15 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
 
     async wait (cursor, signal) {
       const query = { cursor, limit: '1', wait: String(WAIT_SECONDS) }
-      const page = await ask<{ changes: unknown[], reset: boolean }>('GET', '/api/changes', { query, signal })
+      const call = { query, signal }
+      const page = await ask<{ changes: unknown[], reset: boolean }>('changes', 'GET', '/api/changes', call)
       return page.reset || page.changes.length > 0
     },
 
     async list (kind, cursor) {
       const query = { limit: PAGE, cursor: cursor ?? undefined, ...kind === 'folder' && { all: 'true' } }
       const page = await ask<{ files: ApiEntry[], folders: ApiEntry[], next: string | null }>(
-        'GET', `/api/${kind}s`, { query })
+        `${kind}s`, 'GET', `/api/${kind}s`, { query })
       return { entries: page[`${kind}s`].map(entry => storedOf(kind, entry)), next: page.next }
     },
 
@@ -223,22 +228,25 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
       }
       const call = { query: { folderId }, headers }
       if (size >= RESUMABLE_BYTES) return storedOf('file', await uploadInParts(bytesOf(path), call, { file, size }))
-      const stored = await ask<ApiEntry>('PUT', bytesOf(path), { ...call, bytes: readFileSync(file) })
+      const stored = await ask<ApiEntry>('id', 'PUT', bytesOf(path), { ...call, bytes: readFileSync(file) })
       onBytes(size)
       return storedOf('file', stored)
     },
 
     makeFolder: async (path, folderId) =>
-      storedOf('folder', await ask<ApiEntry>('PUT', pathOf('folder', path), { query: { folderId } })),
+      storedOf('folder', await ask<ApiEntry>('id', 'PUT', pathOf('folder', path), { query: { folderId } })),
 
     async move ({ kind, path, id }, to, folderId) {
-      const entry = await ask<ApiEntry>('PATCH', pathOf(kind, path), { query: { id }, json: { name: to, folderId } })
-      return storedOf(kind, entry)
+      const call = { query: { id }, json: { name: to, folderId } }
+      return storedOf(kind, await ask<ApiEntry>('id', 'PATCH', pathOf(kind, path), call))
     },
 
     async remove ({ kind, path, id }, sha256) {
       const headers = { 'if-match': kind === 'file' ? `"${sha256}"` : undefined }
-      await ask('DELETE', kind === 'file' ? bytesOf(path) : pathOf(kind, path), { query: { id }, headers })
+      const place = kind === 'file' ? bytesOf(path) : pathOf(kind, path)
+      const response = await open('DELETE', place, { query: { id }, headers })
+      response.resume()
+      if (response.statusCode !== 204) throw new NotMagicStore()
     },
 
     async download ({ path }, wanted) {
@@ -268,6 +276,16 @@ function noBytes (): { stream: Readable, size: number } {
   return { stream: Readable.from([]), size: 0 }
 }
 
+/**
+ * Another program answers, such as the page on which a network asks people to sign in. That says nothing about the
+ * request.
+ */
+export class NotMagicStore extends RemoteError {
+  constructor () {
+    super(undefined, 'what answers is not MagicStore: see whether this network asks you to sign in')
+  }
+}
+
 /** A download has other bytes than its digest says. It has a code, as errors of the system have. */
 class OtherBytes extends Error {
   readonly code = 'EBADMSG'
@@ -295,10 +313,11 @@ async function textOf (response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-function problemOf (text: string): { code?: string, detail?: string } {
+/** An empty object if the text is no JSON of one. */
+function objectIn (text: string): object {
   try {
-    const problem: unknown = JSON.parse(text)
-    return typeof problem === 'object' && problem !== null ? problem : {}
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? value : {}
   } catch {
     return {}
   }

@@ -668,13 +668,33 @@ test('what has been kept for a month goes, and the oldest while the disk is near
   t.same((await b.kept()).sort(), ['one', 'two'])
 })
 
+test('where a network asks for a sign-in, its page is no answer of the server: nothing is taken for done', async t => {
+  const { a, folder, proxy, server, token } = await openProxied(t)
+  await writeFile(a.path('x'), 'one')
+  await a.sync()
+  const page = { status: 200, headers: { 'content-type': 'text/html' }, body: '<p>Sign in</p>' }
+  for (const body of [page.body, '{}', 'null']) {
+    proxy.answer = () => ({ ...page, body })
+    t.match(await a.sync(), { code: 1, error: 'the server can\'t be reached: what answers is not MagicStore: see whether this network asks you to sign in; run again later\n' })
+    t.match(await runAhead(['sync', join(folder, 'new'), `${proxy.url}/deep`], a.settings), { code: 2, stderr: 'there is no MagicStore at' })
+  }
+  await writeFile(a.path('y'), 'two')
+  await rm(a.path('x'))
+  proxy.answer = ({ method }) => method === 'GET' ? undefined : page
+  t.match(await a.sync(), { code: 1, error: 'the server can\'t be reached' })
+  proxy.answer = () => undefined
+  t.match(await a.sync(), { code: 0, text: /equal\n$/ })
+  t.equal((await server.send('GET', '/uploads/y', { token })).text, 'two')
+  t.equal((await server.send('GET', '/uploads/x', { token })).status, 404)
+})
+
 test('an upload whose bytes have all arrived is sent again if its end is lost', async t => {
   const { a, proxy, server, token } = await openProxied(t)
   const bytes = createRandom('an upload').bytes(9_000_000)
   await writeFile(a.path('large'), bytes)
   let heads = 0
-  // The server says that it has all; then it has not, and the upload begins anew.
-  proxy.answer = ({ method }) => method === 'HEAD' && heads++ === 0 ? { status: 200, headers: { 'upload-offset': '9000000' } } : undefined
+  // Another program answers; then the server says that it has all, and has not, and the upload begins anew.
+  proxy.answer = ({ method }) => method === 'HEAD' && heads++ < 2 ? { status: 200, ...heads === 2 && { headers: { 'upload-offset': '9000000' } } } : undefined
   t.match(await a.sync(), { code: 0, text: 'upload: large\nequal\n' })
   let cuts = 1
   await writeFile(a.path('large'), bytes.reverse())
