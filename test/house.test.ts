@@ -31,7 +31,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   blobs: 2000,
   'blobs/disk': 6100,
   'blobs/s3': 10_700,
-  commands: 14_400,
+  commands: 14_500,
   config: 1900,
   'data-folder': 2800,
   deployment: 700,
@@ -47,7 +47,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9700,
   monitoring: 5000,
   openapi: 4600,
-  sync: 19_600,
+  sync: 19_700,
   tokens: 7700,
   uploads: 15_100,
   webdav: 10_400

@@ -11,6 +11,7 @@ export class SyncProgress {
   readonly #now: () => number
   #startedAt = 0
   #drawnAt = -Infinity
+  #read = 0
   #acts = 0
   #plannedActs = 0
   #bytes = 0
@@ -22,8 +23,14 @@ export class SyncProgress {
 
   /** Before each run. */
   begin (): void {
-    this.#startedAt = this.#acts = this.#bytes = 0
+    this.#startedAt = this.#read = this.#acts = this.#bytes = 0
     this.#line.show('looking for changes')
+  }
+
+  /** Bytes that are read to know what has changed. */
+  read (count: number): void {
+    this.#read += count
+    if (this.#startedAt === 0) this.#draw()
   }
 
   plan (acts: readonly Act[]): void {
@@ -53,6 +60,7 @@ export class SyncProgress {
     const now = this.#now()
     if (now - this.#drawnAt < UPDATE_MILLISECONDS) return
     this.#drawnAt = now
+    if (this.#startedAt === 0) return this.#line.show(`looking for changes: ${sizeText(this.#read)} read`)
     this.#line.show(progressText({
       acts: this.#acts,
       plannedActs: this.#plannedActs,

@@ -67,8 +67,9 @@ export async function run (args: string[]): Promise<void> {
   const output = { json: values.json, isDryRun: values['dry-run'], progress, pretended: [] }
   const askToken = async () => (await readPassword('Token: ')).trim()
   const onBytes = (count: number) => progress.bytes(count)
+  const onRead = (count: number) => progress.read(count)
   const opened = await openFolder({
-    folder: resolve(folder), address, stateFolder, token, askToken, onBytes, isDryRun: output.isDryRun
+    folder: resolve(folder), address, stateFolder, token, askToken, onBytes, onRead, isDryRun: output.isDryRun
   }).catch(explain)
   const watch = new Watch(resolve(folder))
   const once = async () => synchronizeOnce(opened, { ...output, allowedDeletions: Number(allowed) })

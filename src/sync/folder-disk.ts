@@ -17,8 +17,11 @@ const CHUNK_BYTES = 256 * 1024
 /** Error codes of file systems without hard links. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 
-/** A folder of this computer, with its own folder in it. @throws an error of the system if it is not there. */
-export function openFolderDisk (root: string): Disk {
+/**
+ * A folder of this computer, with its own folder in it. `onRead` is told how many bytes of a file were read to know
+ * what it is. @throws an error of the system if it is not there.
+ */
+export function openFolderDisk (root: string, onRead?: (count: number) => void): Disk {
   const { dev } = lstatSync(root, { bigint: true })
   for (const name of ['tmp', 'aside', 'kept']) mkdirSync(at(join(OWN_FOLDER, name)), { recursive: true, mode: 0o700 })
   const clock = at(`${OWN_FOLDER}/clock`)
@@ -87,6 +90,7 @@ export function openFolderDisk (root: string): Disk {
         for (let length = -1; length !== 0;) {
           length = readSync(handle, chunk)
           hash.update(chunk.subarray(0, length))
+          onRead?.(length)
           // Between the parts of a large file, transfers go on.
           if (length === chunk.length) await setImmediate()
         }

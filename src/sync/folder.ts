@@ -42,6 +42,8 @@ export interface FolderOptions {
   readonly askToken: () => Promise<string>
   /** Called with the number of bytes of files that were sent or received. */
   readonly onBytes: (count: number) => void
+  /** Called with the number of bytes that were read to know what files are. */
+  readonly onRead: (count: number) => void
   /** Whether neither folder is made. */
   readonly isDryRun: boolean
 }
@@ -77,7 +79,7 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
   }
   if (options.isDryRun && !existsSync(folder)) throw new Stopped(`there is no folder ${folder}: ${MAKES_IT}`)
   mkdirSync(folder, { recursive: true })
-  const disk = openFolderDisk(folder)
+  const disk = openFolderDisk(folder, options.onRead)
   removeOldest(join(folder, KEPT))
   const inode = String(disk.stat('')?.inode)
   let state = openState(stateFileOf(readMark()))

@@ -530,7 +530,7 @@ test('a terminal shows how many acts and bytes are done, and how long the rest t
   const { a, folder, server } = await openPair(t)
   for (const [name, size] of [['large', 9_000_000], ['small', 10]] as const) await writeFile(a.path(name), Buffer.alloc(size, 1))
   const text = await runOnTerminal(t, ['sync', join(folder, 'a'), server.url], { ...a.settings, NODE_OPTIONS: `--import=${ahead}` })
-  t.match(text, 'looking for changes')
+  t.match(text, 'looking for changes: 262 kB read')
   t.match(text, /0 of 2, \d+ (?:bytes|kB) of 9\.0 MB, \d+ (?:s|min|h) left/)
   t.ok(text.includes('\r\x1b[Kupload: large\r\n'))
   t.ok(text.endsWith('\r\x1b[Kequal\r\n\r\x1b[K'), JSON.stringify(text.slice(-60)))
