@@ -19,6 +19,7 @@ import { suite as linksSuite } from './links.contract.ts'
 import { suite as locksSuite } from './locks.contract.ts'
 import { suite as ordersSuite } from './orders.contract.ts'
 import { suite as searchSuite } from './search.contract.ts'
+import { suite as starsSuite } from './stars.contract.ts'
 import { newToken, suite as uploadsSuite } from './uploads.contract.ts'
 
 const always = {}
@@ -76,6 +77,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   keptSuite(t, open)
   searchSuite(t, open)
   ordersSuite(t, open)
+  starsSuite(t, open)
 
   t.test('the id of an installation and those of its files stay, and no two have the same', async t => {
     const { metadata, reopen } = await fresh(t)
@@ -489,7 +491,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { file, isNew } = await metadata.files.add(wanted, unlimited)
     const { isLeased, ...fields } = wanted
     const times = { createdAt: 5000, updatedAt: 5000, storedAt: 5000, changedAt: 5000 }
-    t.strictSame(file, { id: file.id, folderId: 0, ...fields, ...times })
+    t.strictSame(file, { id: file.id, folderId: 0, ...fields, isStarred: false, ...times })
     clock.set(6000)
     t.ok(isNew)
     t.strictSame(await metadata.files.find(id, 'a.txt'), file)

@@ -96,7 +96,8 @@ CREATE TABLE "files" (
 	"modified_at" bigint,
 	"changed_at" bigint GENERATED ALWAYS AS (coalesce(modified_at, stored_at)) STORED NOT NULL,
 	"sort_key" text COLLATE "C",
-	"properties" text
+	"properties" text,
+	"is_starred" boolean DEFAULT false NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "folders" (
@@ -107,7 +108,8 @@ CREATE TABLE "folders" (
 	"path" text COLLATE "C" NOT NULL,
 	"sort_key" text COLLATE "C",
 	"created_at" bigint NOT NULL,
-	"properties" text
+	"properties" text,
+	"is_starred" boolean DEFAULT false NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "identities" (
@@ -151,7 +153,8 @@ CREATE TABLE "kept" (
 	"modified_at" bigint,
 	"deleted_with" text COLLATE "C",
 	"properties" text,
-	"folder" text COLLATE "C"
+	"folder" text COLLATE "C",
+	"is_starred" boolean DEFAULT false NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "link_networks" (
@@ -331,11 +334,14 @@ CREATE UNIQUE INDEX "files_blob" ON "files" USING btree ("blob_id");--> statemen
 CREATE INDEX "files_folder_created" ON "files" USING btree ("owner_id","folder_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "files_folder_changed" ON "files" USING btree ("owner_id","folder_id","changed_at","id");--> statement-breakpoint
 CREATE INDEX "files_folder_size" ON "files" USING btree ("owner_id","folder_id","size","id");--> statement-breakpoint
+CREATE INDEX "files_changed" ON "files" USING btree ("owner_id","changed_at","id");--> statement-breakpoint
+CREATE INDEX "files_starred" ON "files" USING btree ("owner_id","folder_id","name") WHERE "files"."is_starred";--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_path" ON "folders" USING btree ("owner_id","path");--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_parent_name" ON "folders" USING btree ("owner_id","parent_id","name");--> statement-breakpoint
 CREATE INDEX "folders_parent_natural" ON "folders" USING btree ("owner_id","parent_id","sort_key","name");--> statement-breakpoint
 CREATE INDEX "folders_without_sort_key" ON "folders" USING btree ("id") WHERE "folders"."sort_key" is null;--> statement-breakpoint
 CREATE INDEX "folders_owner" ON "folders" USING btree ("owner_id","id");--> statement-breakpoint
+CREATE INDEX "folders_starred" ON "folders" USING btree ("owner_id","parent_id","name") WHERE "folders"."is_starred";--> statement-breakpoint
 CREATE UNIQUE INDEX "identities_subject" ON "identities" USING btree ("issuer","subject");--> statement-breakpoint
 CREATE INDEX "identities_account" ON "identities" USING btree ("account_id","id");--> statement-breakpoint
 CREATE INDEX "deletions_owner" ON "deletions" USING btree ("owner_id","deleted_at","id");--> statement-breakpoint

@@ -28,6 +28,7 @@ CREATE TABLE `folders` (
 	`sort_key` text,
 	`created_at` integer NOT NULL,
 	`properties` text,
+	`is_starred` integer DEFAULT false NOT NULL,
 	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
@@ -36,6 +37,7 @@ CREATE UNIQUE INDEX `folders_parent_name` ON `folders` (`owner_id`,`parent_id`,`
 CREATE INDEX `folders_parent_natural` ON `folders` (`owner_id`,`parent_id`,`sort_key`,`name`);--> statement-breakpoint
 CREATE INDEX `folders_without_sort_key` ON `folders` (`id`) WHERE "folders"."sort_key" is null;--> statement-breakpoint
 CREATE INDEX `folders_owner` ON `folders` (`owner_id`,`id`);--> statement-breakpoint
+CREATE INDEX `folders_starred` ON `folders` (`owner_id`,`parent_id`,`name`) WHERE "folders"."is_starred";--> statement-breakpoint
 CREATE TABLE `identities` (
 	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`account_id` integer NOT NULL,
@@ -77,6 +79,7 @@ CREATE TABLE `kept` (
 	`deleted_with` text,
 	`properties` text,
 	`folder` text,
+	`is_starred` integer DEFAULT false NOT NULL,
 	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
@@ -255,6 +258,7 @@ ALTER TABLE `files` ADD `modified_at` integer;--> statement-breakpoint
 ALTER TABLE `files` ADD `changed_at` integer GENERATED ALWAYS AS (coalesce(modified_at, stored_at)) VIRTUAL NOT NULL;--> statement-breakpoint
 ALTER TABLE `files` ADD `sort_key` text;--> statement-breakpoint
 ALTER TABLE `files` ADD `properties` text;--> statement-breakpoint
+ALTER TABLE `files` ADD `is_starred` integer DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE `files` DROP COLUMN `is_date_shared`;--> statement-breakpoint
 CREATE UNIQUE INDEX `files_folder_name` ON `files` (`owner_id`,`folder_id`,`name`);--> statement-breakpoint
 CREATE INDEX `files_folder_natural` ON `files` (`owner_id`,`folder_id`,`sort_key`,`name`);--> statement-breakpoint
@@ -263,6 +267,8 @@ CREATE INDEX `files_folder_created` ON `files` (`owner_id`,`folder_id`,`created_
 CREATE INDEX `files_folder_size` ON `files` (`owner_id`,`folder_id`,`size`,`id`);--> statement-breakpoint
 UPDATE `files` SET `stored_at` = `updated_at`;--> statement-breakpoint
 CREATE INDEX `files_folder_changed` ON `files` (`owner_id`,`folder_id`,`changed_at`,`id`);--> statement-breakpoint
+CREATE INDEX `files_changed` ON `files` (`owner_id`,`changed_at`,`id`);--> statement-breakpoint
+CREATE INDEX `files_starred` ON `files` (`owner_id`,`folder_id`,`name`) WHERE "files"."is_starred";--> statement-breakpoint
 ALTER TABLE `tokens` ADD `factors` text DEFAULT 'password' NOT NULL;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `browser` text;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `system` text;--> statement-breakpoint

@@ -257,14 +257,16 @@ export interface MagicStore {
   /** Downloads files, and folders with all that is in them, as one zip. */
   zip (names: string[], options?: RequestOptions): Promise<Download>
   /**
-   * Lists all files, or those directly in the folder `folder`, which is `/` for the root. The orders by date and size
-   * and a `prefix` list one folder, the root by default. With `contains`, finds files by a part of their name, in all
-   * folders or in `folder`; in an order by date or size, only the first `limit` (at most 1,000) among 100,000 names.
-   * Pages are requested when they are needed.
+   * Lists all files, or those directly in the folder `folder`, which is `/` for the root. The orders by size and by
+   * creation and a `prefix` list one folder, the root by default. With `contains`, finds files by a part of their name,
+   * in all folders or in `folder`; in an order by date or size, only the first `limit` (at most 1,000) among 100,000
+   * names. Pages are requested when they are needed.
    */
   list (query?: ListQuery, options?: RequestOptions): AsyncGenerator<StoredFile, void, undefined>
   /** Renames a file, or moves it to another folder. Fails with `name_taken` if the new name exists. */
   rename (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
+  /** Gives a file a star, or takes it, and changes nothing else. `list({ starred: true })` finds it everywhere. */
+  star (name: string, starred: boolean, options?: RequestOptions): Promise<StoredFile>
   /**
    * Lists what has changed since the `next` of an earlier call, or waits up to `wait` seconds until something has. If
    * `reset` is true, as without a cursor, the changes are not all known: list all files and folders, then
@@ -293,6 +295,8 @@ export interface MagicStore {
   createFolder (name: string, options?: RequestOptions): Promise<Folder>
   /** Renames or moves a folder with all that is in it. Fails with `name_taken` if the new name exists. */
   moveFolder (name: string, newName: string, options?: RequestOptions): Promise<Folder>
+  /** Gives a folder a star, or takes it. What is in it has none by that. */
+  starFolder (name: string, starred: boolean, options?: RequestOptions): Promise<Folder>
   /** Deletes an empty folder, or with `recursive` one with all that is in it: the files are moved to the trash. */
   removeFolder (name: string, options?: RemoveFolderOptions): Promise<void>
   /** Ends the lock that a WebDAV client has set on a folder, as `breakLock` does for a file. */
@@ -418,6 +422,11 @@ export function createMagicStore ({
         body: { name: newName }, ...initOf(options, { path: { name } })
       }))
     },
+    async star (name, starred, options) {
+      return bodyOf(await api.PATCH('/api/files/{name}', {
+        body: { starred }, ...initOf(options, { path: { name } })
+      }))
+    },
     async copy (name, newName, options) {
       return bodyOf(await api.POST('/api/files/{name}/copy', {
         body: { name: newName }, ...initOf(options, { path: { name } })
@@ -442,6 +451,11 @@ export function createMagicStore ({
     async moveFolder (name, newName, options) {
       return bodyOf(await api.PATCH('/api/folders/{name}', {
         body: { name: newName }, ...initOf(options, { path: { name } })
+      }))
+    },
+    async starFolder (name, starred, options) {
+      return bodyOf(await api.PATCH('/api/folders/{name}', {
+        body: { starred }, ...initOf(options, { path: { name } })
       }))
     },
     async removeFolder (name, { recursive = false, permanent = false, ...options } = {}) {

@@ -1,5 +1,5 @@
 import { splitPath } from '../metadata/paths.ts'
-import type { FileOrder, FilePage, FilePosition, FileRecord } from '../metadata/records.ts'
+import type { FileOrder, FilePosition, FileRecord } from '../metadata/records.ts'
 import { invalidField } from '../problems.ts'
 import type { SignedTexts } from '../tokens/signed-texts.ts'
 
@@ -23,9 +23,10 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   smallest: file => file.size
 }
 
-/** The position of a file in a listing of files: of one folder, or of all files. */
-export function positionOf (file: FileRecord, { order, folder }: Pick<FilePage, 'order' | 'folder'>): FilePosition {
-  return { key: keyOf[order](file), id: folder === undefined ? file.folderId : file.id }
+/** The position of a file in a listing of files. */
+export function positionOf (file: FileRecord, order: FileOrder): FilePosition {
+  const key = keyOf[order](file)
+  return { key, id: typeof key === 'string' ? file.folderId : file.id }
 }
 
 export type Cursors = ReturnType<typeof createCursors>

@@ -1,5 +1,5 @@
 import { isBlobId } from '../blobs/blob-writer.ts'
-import type { Conditions, Destination } from '../metadata/conditions.ts'
+import type { Conditions, EntryChange } from '../metadata/conditions.ts'
 import type { AccountRecord, FileRecord, NewFile } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/upload-records.ts'
 import { Problem, refuseSize } from '../problems.ts'
@@ -135,10 +135,11 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
      * @throws not_found, name_invalid, extension_not_allowed, name_taken, quota_exceeded, and as its destination says.
      */
     async rename (
-      owner: AccountRecord, name: string, newName: string, destination: Destination = {}
+      owner: AccountRecord, name: string, newName: string | undefined, change: EntryChange = {}
     ): Promise<FileRecord> {
       const file = await get(owner.id, name)
-      return metadata.files.rename(owner.id, file.name, acceptName(newName), space.quotaOf(owner), destination)
+      const accepted = newName === undefined ? file.name : acceptName(newName)
+      return metadata.files.rename(owner.id, file.name, accepted, space.quotaOf(owner), change)
     },
 
     /**

@@ -3,7 +3,9 @@ import { callerOf } from '../http/caller.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { splitPath } from '../metadata/paths.ts'
-import type { FilePosition, FolderPage, FolderSearch } from '../metadata/records.ts'
+import type {
+  FilePosition, FolderOrder, FolderRecord, FolderSearch, StarredPage
+} from '../metadata/records.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import { invalidField } from '../problems.ts'
 import type { Listing } from './cursor.ts'
@@ -13,18 +15,23 @@ import {
 } from './folder-schemas.ts'
 import { breakFolderLock, FOLDER_LOCK_PATH } from './lock-schemas.ts'
 import { folderOrRoot, folderPath, getName } from './names.ts'
-import { searchOf, signalOf } from './searches.ts'
+import { refuseBesideStarred, searchOf, signalOf } from './searches.ts'
 
 /** Operations that read folders. */
 export const readFolderRoutes: Routes = async (app, services) => {
   const { folders, metadata, cursors, links, ids, connections, limitCounts } = services
 
-  const listPage = async (ownerId: number, path: string, { isAll, ...page }: FolderPage & { isAll: boolean }) => {
-    const { limit, after } = page
-    const found = isAll
-      ? await metadata.folders.listAll(ownerId, { limit, after: after?.id ?? 0 })
-      : await metadata.folders.list(ownerId, path, page)
-    return { ...cutPage(found, limit, last => ({ key: splitPath(last.path).name, id: last.id })), search: {} }
+  const listPage = async (
+    ownerId: number, { isAll, isStarred, ...page }: StarredPage<FolderOrder> & { isAll: boolean, isStarred: boolean }
+  ) => {
+    const { limit, after, folder = '' } = page
+    const list = () => isStarred
+      ? metadata.folders.listStarred(ownerId, page)
+      : metadata.folders.list(ownerId, folder, page)
+    const found = await (isAll ? metadata.folders.listAll(ownerId, { limit, after: after?.id ?? 0 }) : list())
+    const positionOf = ({ path, id, parentId }: FolderRecord) =>
+      ({ key: splitPath(path).name, id: isStarred ? parentId : id })
+    return { ...cutPage(found, limit, positionOf), search: {} }
   }
 
   const foundPage = async (ownerId: number, { limit, ...search }: FolderSearch) => {
@@ -39,26 +46,29 @@ export const readFolderRoutes: Routes = async (app, services) => {
         all: '$request.query.all',
         order: '$request.query.order',
         words: '$request.query.words',
-        below: '$request.query.below'
+        below: '$request.query.below',
+        starred: '$request.query.starred'
       })
     },
     schema: listFolders
   }, async (request, reply) => {
     const { id: ownerId } = callerOf(request).account
     const { all = false, ...query } = request.query
-    const { order = 'name', folder, cursor } = query
+    const { order = 'name', cursor, starred: isStarred = false, words } = query
     if (all) refuseBesideAll(query)
+    if (isStarred) refuseBesideStarred({ words })
     const search = searchOf(request.query)
-    const path = getName(folder ?? '', folderOrRoot)
+    const path = getName(query.folder ?? '', folderOrRoot)
+    const folder = isStarred && query.folder === undefined ? undefined : path
     const listing: Listing = all
       ? [ownerId, 'all folders']
       : search === undefined
-        ? [ownerId, 'folders', order, path]
+        ? [ownerId, isStarred ? 'starred folders' : 'folders', order, folder ?? '/']
         : [ownerId, 'found folders', order, search.folder ?? '/', String(search.isBelow), ...search.texts]
     const after = await cursors.read<FilePosition>(cursor, listing)
     const limit = limitOf(request.query)
     const found = search === undefined
-      ? await listPage(ownerId, path, { isAll: all, order, limit, after })
+      ? await listPage(ownerId, { isAll: all, isStarred, folder, order, limit, after })
       : await foundPage(ownerId, { ...search, order, limit, after, signal: signalOf(reply.raw) })
     const page = { ...found, next: found.next && cursors.write(found.next, listing) }
     const linked = { links, path: FOLDERS_PATH, query: all ? { all: 'true' } : query }
@@ -98,9 +108,9 @@ export const changeFolderRoutes: Routes = async (app, { folders, metadata, links
     schema: moveFolder
   }, async request => {
     const { params, body, query: { id }, headers } = request
-    const destination = { ...preconditionOf(headers), id, folderId: body.folderId }
-    const moved = await folders.move(callerOf(request).account, params.name, body.name, destination)
-    return folderOf(moved, request.raw, { links, ids })
+    const change = { ...preconditionOf(headers), id, folderId: body.folderId, isStarred: body.starred }
+    const changed = await folders.move(callerOf(request).account, params.name, body.name, change)
+    return folderOf(changed, request.raw, { links, ids })
   })
 
   app.delete(FOLDER_PATH, {
@@ -122,8 +132,8 @@ export const changeFolderRoutes: Routes = async (app, { folders, metadata, links
 }
 
 /** A list of all folders has one order. @throws validation_failed. */
-function refuseBesideAll ({ folder, order, words }: Static<typeof FolderListQuery>): void {
-  const wrong = { folder: folder !== undefined, order: order !== 'name', words: words !== undefined }
+function refuseBesideAll ({ folder, order, words, starred = false }: Static<typeof FolderListQuery>): void {
+  const wrong = { folder: folder !== undefined, order: order !== 'name', words: words !== undefined, starred }
   for (const [field, isWrong] of Object.entries(wrong)) {
     if (isWrong) throw invalidField(field, 'can\'t be combined with `all`')
   }

@@ -8,7 +8,7 @@ import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
   Cursor, DeletionQuery, type Describing, Field, FileList, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery,
-  NextCursor, nextPage, ParentId, PATH_PATTERN, Rename, StoredId, WordsQuery
+  NewName, NextCursor, nextPage, ParentId, PATH_PATTERN, Starred, StarredMember, StarredQuery, StoredId, WordsQuery
 } from './schemas.ts'
 
 /** The paths of folders. */
@@ -30,6 +30,7 @@ export const Folder = SharedObject('Folder', 'A folder.', {
     examples: ['reports/2026']
   }),
   createdAt: Timestamp('When the folder was created.'),
+  starred: Starred('folder', 'A folder that is made again by restoring it from the trash has it too. A copy has none.'),
   url: Type.String({
     format: 'uri-reference',
     maxLength: 4096,
@@ -51,10 +52,11 @@ export const FolderUsage = SharedObject('FolderUsage', 'What is in a folder and 
   bytes: Count('Total size of the files, in bytes, without their versions.', 52417)
 })
 
-export const FolderMove = SharedObject('FolderMove', 'A new path of a folder.', {
-  name: { ...Rename.properties.name, examples: ['archive/2026'] },
-  ...FolderIdMember
-})
+export const FolderMove = SharedObject('FolderMove', 'A new path of a folder, or a star. At least one member.', {
+  name: Type.Optional({ ...NewName, examples: ['archive/2026'] }),
+  ...FolderIdMember,
+  ...StarredMember
+}, { minProperties: 1 })
 
 export const FolderListQuery = Type.Object({
   limit: Type.Optional(PageSize('Folders on a page')),
@@ -69,7 +71,8 @@ export const FolderListQuery = Type.Object({
     default: 'name',
     description: '`name`: by code point; of a search, by path. `natural`: as people sort names. A minus reverses these.'
   })),
-  ...WordsQuery('folders')
+  ...WordsQuery('folders'),
+  ...StarredQuery('folders')
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no folder can have is 404, not 400.
@@ -159,10 +162,11 @@ export const putFolder = {
 
 export const moveFolder = {
   operationId: 'moveFolder',
-  summary: 'Move or rename a folder',
+  summary: 'Move, rename or star a folder',
   description: 'Moves the folder with all that is in it. The new name is the whole path, and must be free; missing ' +
-    'parents are created, but not with `folderId`. Files, versions and their times stay the same. With `id`, only if ' +
-    'it is that folder.',
+    'parents are created, but not with `folderId`. Files, versions and their times stay the same. With `starred`, ' +
+    'the folder gets a star or loses it; what is in it does not. Both are one change. With `id`, only if it is that ' +
+    'folder.',
   curl: [
     'curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/old',
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"archive/old"}\' ' +
@@ -173,7 +177,7 @@ export const moveFolder = {
   headers: FolderHeaders,
   body: Type.Ref(FolderMove),
   response: {
-    200: answer(Folder, 'The moved folder.'),
+    200: answer(Folder, 'The changed folder.'),
     ...problems([
       'name_invalid', 'folder_into_itself', 'not_found', 'name_taken', 'precondition_failed', 'quota_exceeded',
       'file_locked'
@@ -205,13 +209,13 @@ export const deleteFolder = {
 /** Operations on the folder in a response (OpenAPI links). */
 export const folderLinks = operationLinks({ name: '$response.body#/name' }, {
   getFolder: 'Get the folder.',
-  moveFolder: 'Move or rename it.',
+  moveFolder: 'Move, rename or star it.',
   deleteFolder: 'Delete it.'
 })
 
 /** A folder as clients see it. */
 export function folderOf (
-  { id, parentId, path, createdAt }: FolderRecord, request: IncomingMessage, { links, ids }: Describing
+  { id, parentId, path, createdAt, isStarred }: FolderRecord, request: IncomingMessage, { links, ids }: Describing
 ): Static<typeof Folder> {
   return {
     // A stored folder is not the root.
@@ -219,6 +223,7 @@ export function folderOf (
     parentId: ids.folder(parentId),
     name: path,
     createdAt: dateOf(createdAt),
+    starred: isStarred,
     url: links.to(request, FOLDER_PATH.replace(':name', () => encodeURIComponent(path)))
   }
 }

@@ -1,5 +1,5 @@
 import { createBlobId } from '../blobs/blob-writer.ts'
-import type { Conditions, Destination } from '../metadata/conditions.ts'
+import type { Conditions, Destination, EntryChange } from '../metadata/conditions.ts'
 import type { FolderCopy, FolderRemoval, FolderRemovalPosition } from '../metadata/folder-records.ts'
 import type { FolderRepository } from '../metadata/folders.ts'
 import type { AccountRecord, FolderRecord } from '../metadata/records.ts'
@@ -72,14 +72,15 @@ export function createFolders ({ metadata, space, stopping }: Pick<AppServices, 
     },
 
     /**
-     * Moves a folder with all that is in it.
+     * Moves a folder with all that is in it, or stars it.
      * @throws not_found, name_invalid, name_taken, folder_into_itself, quota_exceeded, and as its destination says.
      */
     async move (
-      owner: AccountRecord, name: string, newName: string, destination: Destination = {}
+      owner: AccountRecord, name: string, newName: string | undefined, change: EntryChange = {}
     ): Promise<FolderRecord> {
       const { path } = await get(owner.id, name)
-      return folders.move(owner.id, path, folderPath(newName), space.quotaOf(owner), destination)
+      const newPath = newName === undefined ? path : folderPath(newName)
+      return folders.move(owner.id, path, newPath, space.quotaOf(owner), change)
     },
 
     /** Adds a folder with the dead properties of another one, without what is in it. @throws as `move`. */

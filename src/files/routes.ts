@@ -4,7 +4,7 @@ import { callerOf } from '../http/caller.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
-import type { FilePage, FilePosition, FileSearch } from '../metadata/records.ts'
+import { type FilePage, type FilePosition, type FileSearch, isByChange } from '../metadata/records.ts'
 import { invalidField } from '../problems.ts'
 import { positionOf, type Listing } from './cursor.ts'
 import { downloadFile, type DownloadQuery, headFile } from './download-schemas.ts'
@@ -14,7 +14,7 @@ import { folderOrRoot, getName, namePrefix } from './names.ts'
 import {
   copyFile, deleteFile, fileLinks, type FileListQuery, fileOf, type FileParams, getFile, listFiles, pathOf, renameFile
 } from './schemas.ts'
-import { searchOf, signalOf } from './searches.ts'
+import { refuseBesideStarred, searchOf, signalOf } from './searches.ts'
 
 /** Operations that read files and their metadata. */
 export const readFileRoutes: Routes = async (app, services) => {
@@ -38,9 +38,9 @@ export const readFileRoutes: Routes = async (app, services) => {
   app.head('/uploads/:name', headFile, async (request, reply) =>
     send(request, reply, { ...request.params, ...request.query }))
 
-  const listPage = async (ownerId: number, page: FilePage) => {
-    const found = await metadata.files.list(ownerId, page)
-    return { ...cutPage(found, page.limit, last => positionOf(last, page)), search: {} }
+  const listPage = async (ownerId: number, { isStarred, ...page }: FilePage & { isStarred: boolean }) => {
+    const found = await (isStarred ? metadata.files.listStarred(ownerId, page) : metadata.files.list(ownerId, page))
+    return { ...cutPage(found, page.limit, last => positionOf(last, page.order)), search: {} }
   }
 
   const foundPage = async (ownerId: number, { limit, ...search }: FileSearch) => {
@@ -56,22 +56,24 @@ export const readFileRoutes: Routes = async (app, services) => {
         prefix: '$request.query.prefix',
         contains: '$request.query.contains',
         words: '$request.query.words',
-        below: '$request.query.below'
+        below: '$request.query.below',
+        starred: '$request.query.starred'
       })
     },
     schema: listFiles
   }, async (request, reply) => {
     const { id: ownerId } = callerOf(request).account
+    const { starred: isStarred = false } = request.query
     const selection = selectionOf(request.query)
     const search = searchOf(request.query)
     const { order, folder, prefix } = { ...selection, ...search }
     const searched = search === undefined ? [] : [String(search.isBelow), ...search.texts]
     // No folder has the path `/`.
-    const listing: Listing = [ownerId, order, folder ?? '/', prefix ?? '', ...searched]
+    const listing: Listing = [ownerId, order, folder ?? '/', prefix ?? '', ...searched, ...isStarred ? ['starred'] : []]
     const after = await cursors.read<FilePosition>(request.query.cursor, listing)
     const limit = limitOf(request.query)
     const found = search === undefined
-      ? await listPage(ownerId, { ...selection, limit, after })
+      ? await listPage(ownerId, { ...selection, isStarred, limit, after })
       : await foundPage(ownerId, { ...search, order, limit, after, signal: signalOf(reply.raw) })
     const page = { ...found, next: found.next && cursors.write(found.next, listing) }
     const { entries, next } = await linkPage(reply, page, { links, path: '/api/files' })
@@ -102,9 +104,9 @@ export const changeFileRoutes: Routes = async (app, { files, metadata, copies, l
     schema: renameFile
   }, async request => {
     const { params, body, query: { id }, headers } = request
-    const destination = { ...preconditionOf(headers), id, folderId: body.folderId }
-    const renamed = await files.rename(callerOf(request).account, params.name, body.name, destination)
-    return fileOf(renamed, request.raw, { links, ids })
+    const change = { ...preconditionOf(headers), id, folderId: body.folderId, isStarred: body.starred }
+    const changed = await files.rename(callerOf(request).account, params.name, body.name, change)
+    return fileOf(changed, request.raw, { links, ids })
   })
 
   app.post('/api/files/:name/copy', {
@@ -126,11 +128,12 @@ export const changeFileRoutes: Routes = async (app, { files, metadata, copies, l
 }
 
 /**
- * What to list. Without a folder, the orders `name` and `-name` list everything, unless there is a prefix.
+ * What to list. Without a folder, the orders by name and by change list everything, unless there is a prefix, and every
+ * order lists what has a star everywhere.
  * @throws not_found.
  */
 function selectionOf (
-  { folder, order = 'name', prefix, contains, words }: Static<typeof FileListQuery>
+  { folder, order = 'name', prefix, contains, words, starred = false }: Static<typeof FileListQuery>
 ): Pick<FilePage, 'order' | 'folder' | 'prefix'> {
   const isByName = order === 'name' || order === '-name'
   if (prefix !== undefined && (contains ?? words) !== undefined) {
@@ -140,7 +143,8 @@ function selectionOf (
   if (prefix?.includes('/') === true) {
     throw invalidField('prefix', 'is the beginning of a last segment, which has no slash: list a folder with `folder`')
   }
-  const isAll = folder === undefined && prefix === undefined && isByName
+  if (starred) refuseBesideStarred({ prefix, contains, words })
+  const isAll = folder === undefined && prefix === undefined && (isByName || isByChange(order) || starred)
   return {
     order,
     folder: isAll ? undefined : getName(folder ?? '', folderOrRoot),

@@ -56,6 +56,12 @@ export const ParentId = (description: string) => NullableText({
   examples: ['W2sXrZ0qTn6bYJmV4hCk8Q']
 })
 
+/** Whether a file or folder in a response has a star. */
+export const Starred = (kind: 'file' | 'folder', more: string) => Type.Boolean({
+  description: `Whether the owner has given the ${kind} a star. It stays when the ${kind} is renamed or moved. ${more}`,
+  examples: [false]
+})
+
 export const StoredFile = SharedObject('StoredFile', 'Metadata of a stored file.', {
   id: StoredId('Id of the file. It stays the same when the file is renamed, moved, replaced, or restored from the ' +
     'trash. No other file ever has it. After a backup of the whole store was restored, all ids are new. Opaque.',
@@ -82,6 +88,7 @@ export const StoredFile = SharedObject('StoredFile', 'Metadata of a stored file.
     'did not tell. RFC 3339, UTC, with milliseconds.'),
   changedAt: Timestamp('When the content was last changed, as far as it is known: `modifiedAt`, or if that is null, ' +
     'when these bytes were stored.'),
+  starred: Starred('file', 'New content and a restore from the trash keep it. A copy has none.'),
   url: Type.String({
     format: 'uri-reference',
     maxLength: 4096,
@@ -141,12 +148,22 @@ export const WordsQuery = (entries: 'files' | 'folders') => ({
   }))
 })
 
+/** The query parameter `starred`. */
+export const StarredQuery = (entries: 'files' | 'folders') => ({
+  starred: Type.Optional(Type.Boolean({
+    description: `Only ${entries} that have a star: directly in \`folder\`, or without it everywhere, then in the order ` +
+      '`name` those in the root first, then folder after folder. An order other than by name takes the first 10,000 ' +
+      `by name. Not together with a search${entries === 'files' ? ' or a `prefix`' : ' or `all`'}.`
+  }))
+})
+
 export const FileListQuery = Type.Object({
   limit: Type.Optional(PageSize('Files on a page')),
   cursor: Cursor('`next` of the previous page. Use it with the same `folder`, `order` and other parameters.'),
   ...FolderQuery('Only files directly in this folder; the root if it is empty or `/`. Without it, the orders `name` ' +
-    'and `-name` list all files: those in the root, then folder after folder. Another order, or a `prefix`, lists ' +
-    'the root. A search without it finds files in all folders, in every order.'),
+    'and `-name` list all files: those in the root, then folder after folder. `changed` and `-changed` list all ' +
+    'files too. Another order, or a `prefix`, lists the root. A search without it finds files in all folders, in ' +
+    'every order.'),
   order: Type.Optional(OneOf(fileOrders, {
     default: 'name',
     description: '`name`: by code point. `natural`: as people sort names, `file 2` before `file 10` and `apple` ' +
@@ -161,7 +178,8 @@ export const FileListQuery = Type.Object({
   })),
   contains: SearchText('Only files whose last segment contains this text. Upper and lower case and accents make no ' +
     'difference: `strasse` finds `Straße.jpg`, `lodz` finds `Łódź.txt`. Not together with `prefix` or `words`.'),
-  ...WordsQuery('files')
+  ...WordsQuery('files'),
+  ...StarredQuery('files')
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no file can have is 404, not 400.
@@ -228,20 +246,30 @@ export const ChangeHeaders = Type.Object({
 
 const FileDeletionQuery = Type.Object({ ...DeletionQuery.properties, ...IdQuery('file') })
 
-export const Rename = SharedObject('Rename', 'A new name.', {
-  name: Type.String({
-    format: 'file-name',
-    minLength: 1,
-    maxLength: MAX_TEXT_POINTS,
-    description: `The new name, which is the whole path. It is normalised to NFC; then a segment has ${SEGMENT_RULES}.`,
-    examples: ['report-2026.pdf']
-  }),
-  ...FolderIdMember
+/** A new name of a file, as a member of a body. */
+export const NewName = Type.String({
+  format: 'file-name',
+  minLength: 1,
+  maxLength: MAX_TEXT_POINTS,
+  description: `The new name, which is the whole path. It is normalised to NFC; then a segment has ${SEGMENT_RULES}.`,
+  examples: ['report-2026.pdf']
 })
 
-export const FileCopy = SharedObject('FileCopy', 'The name of a copy.', {
-  name: Rename.properties.name
-})
+/** The member `starred` of a change. */
+export const StarredMember = {
+  starred: Type.Optional(Type.Boolean({
+    description: 'Gives it a star, or takes it. Changes nothing else, and no lock refuses it.',
+    examples: [true]
+  }))
+}
+
+export const Rename = SharedObject('Rename', 'A new name or a star. At least one member.', {
+  name: Type.Optional(NewName),
+  ...FolderIdMember,
+  ...StarredMember
+}, { minProperties: 1 })
+
+export const FileCopy = SharedObject('FileCopy', 'The name of a copy.', { name: NewName })
 
 /** The header that identifies the bytes of a file. */
 export const etag = {
@@ -278,7 +306,7 @@ export const nextPage = {
 export const fileLinks = operationLinks({ name: '$response.body#/name' }, {
   downloadFile: 'Download the file.',
   getFile: 'Get its metadata.',
-  renameFile: 'Rename or move it.',
+  renameFile: 'Rename, move or star it.',
   deleteFile: 'Delete it.'
 })
 
@@ -339,21 +367,24 @@ export const deleteFile = {
 
 export const renameFile = {
   operationId: 'renameFile',
-  summary: 'Rename or move a file',
+  summary: 'Rename, move or star a file',
   description: 'Renames the file, or moves it: the new name is the whole path, and must be free. Missing folders are ' +
-    'created, but not with `folderId`. Bytes, media type, SHA-256 and creation time stay the same. With `If-Match`, ' +
-    'only if the file still has that content; with `id`, only if it is that file.',
+    'created, but not with `folderId`. Bytes, media type, SHA-256 and creation time stay the same. With `starred`, ' +
+    'the file gets a star or loses it; both are one change: if the new name is refused, the star stays as it was. ' +
+    'With `If-Match`, only if the file still has that content; with `id`, only if it is that file.',
   curl: [
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' ' +
-      'http://127.0.0.1:5000/api/files/draft.pdf'
+      'http://127.0.0.1:5000/api/files/draft.pdf',
+    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"starred":true}\' ' +
+      'http://127.0.0.1:5000/api/files/final.pdf'
   ],
   params: FileParams,
   querystring: Type.Object(IdQuery('file')),
   headers: ChangeHeaders,
   body: Type.Ref(Rename),
   response: {
-    200: answer(StoredFile, 'The renamed file.'),
+    200: answer(StoredFile, 'The changed file.'),
     ...problems([
       'name_invalid', 'not_found', 'name_taken', 'precondition_failed', 'quota_exceeded', 'extension_not_allowed',
       'file_locked'
@@ -391,7 +422,7 @@ export interface Describing { readonly links: Links, readonly ids: Ids }
 
 /** A file as clients see it. */
 export function fileOf (file: FileRecord, request: IncomingMessage, { links, ids }: Describing): StoredFile {
-  const { id, folderId, name, size, type, sha256, createdAt, updatedAt, modifiedAt, changedAt } = file
+  const { id, folderId, name, size, type, sha256, createdAt, updatedAt, modifiedAt, changedAt, isStarred } = file
   return {
     id: ids.file(id),
     folderId: ids.folder(folderId),
@@ -403,6 +434,7 @@ export function fileOf (file: FileRecord, request: IncomingMessage, { links, ids
     updatedAt: dateOf(updatedAt),
     modifiedAt: knownDateOf(modifiedAt),
     changedAt: dateOf(changedAt),
+    starred: isStarred,
     url: links.to(request, pathOf(file))
   }
 }

@@ -26,6 +26,13 @@ export function searchOf (
   return path === '' && below ? { texts, folder: undefined, isBelow: false } : { texts, folder: path, isBelow: below }
 }
 
+/** What has a star is listed, and not searched. @throws validation_failed. */
+export function refuseBesideStarred (others: Readonly<Record<string, unknown>>): void {
+  for (const [field, value] of Object.entries(others)) {
+    if (value !== undefined) throw invalidField(field, 'can\'t be combined with `starred`')
+  }
+}
+
 /** @throws validation_failed unless there are some, and not too many. */
 function wordsIn (text: string): string[] {
   const words = text.split(/\s+/u).filter(word => word !== '')

@@ -9,7 +9,7 @@ import {
 } from '../metadata/retention-records.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
-  AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, PATH_PATTERN, Rename,
+  AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NewName, NextCursor, nextPage, PATH_PATTERN,
   StoredFile
 } from './schemas.ts'
 
@@ -110,7 +110,7 @@ export const DeletionContent = SharedObject('DeletionContent', 'A page of what o
 
 export const FileRestore = SharedObject('FileRestore', 'How to restore a file.', {
   name: Type.Optional({
-    ...Rename.properties.name,
+    ...NewName,
     description: 'Another name for the file: the whole path. The rules are those of a rename.'
   })
 })

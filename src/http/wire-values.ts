@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
-import { type StringOptions, type TProperties, Type } from '@sinclair/typebox'
+import { type ObjectOptions, type StringOptions, type TProperties, Type } from '@sinclair/typebox'
 
 /** Methods that change nothing (RFC 9110 section 9.2.1). */
 export const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
@@ -33,8 +33,9 @@ export function normaliseWithin (text: string, maxBytes: number): string | undef
 export const ONE_LINE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$'
 
 /** An object with these properties only, by its name in the document. */
-export const SharedObject = <P extends TProperties>($id: string, description: string, properties: P) =>
-  Type.Object(properties, { $id, additionalProperties: false, description })
+export const SharedObject = <P extends TProperties>(
+  $id: string, description: string, properties: P, options: ObjectOptions = {}
+) => Type.Object(properties, { $id, additionalProperties: false, description, ...options })
 
 /** An object with these properties only. */
 export const ExactObject = <P extends TProperties>(description: string, properties: P) =>

@@ -22,9 +22,9 @@ export const LINK_FILE_PATH = `${LINK_PATH}/files/:name`
 
 const { name, size, type } = StoredFile.properties
 
-/** Ids are for the owner. */
-const fileProperties = Type.Omit(StoredFile, ['id', 'folderId']).properties
-const folderProperties = Type.Omit(Folder, ['id', 'parentId']).properties
+/** Ids and stars are for the owner. */
+const fileProperties = Type.Omit(StoredFile, ['id', 'folderId', 'starred']).properties
+const folderProperties = Type.Omit(Folder, ['id', 'parentId', 'starred']).properties
 
 /** A name without its folders. */
 export const Segment = (description: string) => Type.String({

@@ -5,7 +5,8 @@ import { wholeName } from './columns.ts'
 import type { FileRecord } from './records.ts'
 import { placeholder, placeholders, prepared } from './rule.ts'
 
-interface Move { readonly ownerId: number, readonly name: string, readonly fromName: string, readonly at: number }
+export interface Starring { readonly ownerId: number, readonly name: string, readonly at: number }
+interface Move extends Starring { readonly fromName: string }
 
 /** Records changes in the current transaction, which has locked the owner. PostgreSQL needs no further round trip. */
 export type ChangeLog = ReturnType<typeof createChangeLog>
@@ -20,6 +21,10 @@ export function createChangeLog (engine: Engine) {
 
     moved: (fileId: number, move: Move) => queries.add({ ...move, kind: 'moved', fileId, folderId: null }),
 
+    /** A file has got or lost its star. */
+    starred: (fileId: number, starring: Starring) =>
+      queries.add({ ...starring, fromName: null, kind: 'starred', fileId, folderId: null }),
+
     /** Files are about to be deleted. */
     deleted: (ids: readonly number[], at: number) => queries.deleted({ ids, at }),
 
@@ -29,6 +34,9 @@ export function createChangeLog (engine: Engine) {
 
     folderMoved: (folderId: number, move: Move) =>
       queries.add({ ...move, kind: 'folder_moved', fileId: null, folderId }),
+
+    folderStarred: (folderId: number, starring: Starring) =>
+      queries.add({ ...starring, fromName: null, kind: 'folder_starred', fileId: null, folderId }),
 
     /** Folders are about to be deleted. */
     foldersDeleted: (ids: readonly number[], at: number) => queries.foldersDeleted({ ids, at })

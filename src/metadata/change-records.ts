@@ -2,10 +2,12 @@ import type { FileRecord, FolderRecord } from './records.ts'
 import type { RowOf } from './schema.ts'
 
 /**
- * What happened: a file was stored (also restored, or given another `modifiedAt`), moved, or deleted; a folder was
- * made, moved, or deleted.
+ * What happened: a file was stored (also restored, or given another `modifiedAt`), moved, deleted, or only got or lost
+ * its star; a folder was made, moved, deleted, or only got or lost its star.
  */
-export const changeKinds = ['stored', 'moved', 'deleted', 'folder_made', 'folder_moved', 'folder_deleted'] as const
+export const changeKinds = [
+  'stored', 'moved', 'deleted', 'starred', 'folder_made', 'folder_moved', 'folder_deleted', 'folder_starred'
+] as const
 export type ChangeKind = typeof changeKinds[number]
 
 /**

@@ -20,6 +20,12 @@ export interface Destination extends Conditions {
   readonly modifiedAt?: number | undefined
 }
 
+/** How a file or folder is changed beside its content. */
+export interface EntryChange extends Destination {
+  /** Whether it is to have a star; by default that stays. */
+  readonly isStarred?: boolean | undefined
+}
+
 /** One list of `If`: all its conditions hold. */
 export interface StateList {
   /** The path of the resource that it is about, empty for the root; undefined for one that can't exist here. */

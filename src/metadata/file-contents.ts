@@ -11,7 +11,9 @@ import { targetsOf, targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
 import { bytesToEvict, type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
 import { segmentColumns, splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { first, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
+import {
+  existing, first, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule
+} from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
 import type { BaseServices } from './services.ts'
 
@@ -65,6 +67,11 @@ export function createFileContents ({
     const properties = sql`(SELECT s.properties FROM files s WHERE s.id = ${from})`
     return query(db => db.update(files).set({ properties }).where(eq(files.id, id)))
   }
+
+  /** Gives a file a star, or takes it. */
+  const star = (id: number, isStarred: boolean) => query(
+    db => db.update(files).set({ isStarred }).where(eq(files.id, id)).returning(fileColumns(tables)), existing
+  )
 
   function * create (file: NewFile, context: StoreContext): Rule<FileRecord> {
     const { isLeased, ...values } = file
@@ -171,6 +178,7 @@ export function createFileContents ({
   return {
     find,
     copyProperties,
+    star,
     makeParents,
     removeAll,
 
@@ -205,7 +213,8 @@ export function createFileContents ({
     },
 
     /**
-     * Gives the file that has the name the content of another one, which ends: its versions go to the trash.
+     * Gives the file that has the name the content of another one, which ends: its versions go to the trash. It has a
+     * star if one of the two had.
      * @throws name_taken unless files may be overwritten.
      */
     * moveInto (
@@ -217,7 +226,12 @@ export function createFileContents ({
       yield * retention.trashVersions(source, { keptAt: updateTimeOf(source, time), time })
       const ids = [source.id]
       // Before the blob is that of another file.
-      yield * pipeline(copyProperties(current.id, source.id), changeLog.deleted(ids, time), queries.remove({ ids }))
+      yield * pipeline(
+        copyProperties(current.id, source.id),
+        source.isStarred ? star(current.id, true) : undefined,
+        changeLog.deleted(ids, time),
+        queries.remove({ ids })
+      )
       const { size, type, sha256, blobId, storedAt } = source
       const { modifiedAt = source.modifiedAt } = destination
       const next = { size, type, sha256, blobId, storedAt, modifiedAt, updatedAt: updateTimeOf(current, time) }

@@ -1,12 +1,13 @@
 import { and, asc, between, eq, gt } from 'drizzle-orm'
 import { codeAmong, fileTaken, Problem } from '../problems.ts'
-import type { Conditions, Destination } from './conditions.ts'
+import type { Conditions, Destination, EntryChange } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './columns.ts'
 import { type StoreContext, updateTimeOf } from './file-contents.ts'
 import { createFileListing } from './listings.ts'
 import { createFileSearch } from './file-search.ts'
 import { requireFree } from './folder-tree.ts'
+import { createStarredFiles } from './stars.ts'
 import { targetsOfRemoval, targetsOfStored, UNKNOWN_TIME } from './lock-guard.ts'
 import type { NewLock } from './lock-records.ts'
 import {
@@ -130,6 +131,9 @@ export function createFiles (services: Services) {
      */
     list: read(createFileListing(services)),
 
+    /** One page of the files that have a star: in a folder, or everywhere. @throws not_found. */
+    listStarred: read(createStarredFiles(services)),
+
     /** One page of the files directly in any of some folders. Folders that do not exist have none. */
     listIn: read(members.files.listIn),
 
@@ -144,22 +148,28 @@ export function createFiles (services: Services) {
     search: createFileSearch(services),
 
     /**
-     * Renames or moves a file; its bytes and `createdAt` do not change, and `updatedAt` only with the last segment.
+     * Renames, moves or stars a file; its bytes and `createdAt` do not change, and `updatedAt` only with the last
+     * segment. No lock refuses a star alone.
      * With `overwrites`, a file that has the new name gets the content, the times and the dead properties instead, as
      * by a copy, and the renamed file ends: its versions go to the trash under its name.
      * @throws not_found, precondition_failed, name_taken, parent_missing, file_locked, quota_exceeded.
      */
     rename: write(function * (
-      ownerId, name: string, newName: string, quota: Quota, destination: Destination = {}
+      ownerId, name: string, newName: string, quota: Quota, destination: EntryChange = {}
     ): Rule<FileRecord> {
       const context = yield * contents.contextOf(ownerId, newName, quota)
       const current = yield * contents.find(ownerId, name)
       if (current === undefined) throw new Problem('not_found')
+      const { time, current: overwritten } = context
+      const { modifiedAt = current.modifiedAt, isStarred = current.isStarred } = destination
       if (newName === name) {
         guard.requirePrecondition({ current, place: context.place }, destination)
-        return current
+        if (isStarred === current.isStarred) return current
+        const [starred] = yield * pipeline(
+          contents.star(current.id, isStarred), changeLog.starred(current.id, { ownerId, name, at: time })
+        )
+        return starred
       }
-      const { time, current: overwritten } = context
       const targets = [targetsOfRemoval(name), targetsOfStored(newName, context)]
       yield * guard.admit({ ...context, current }, destination, ...targets)
       if (overwritten !== undefined) return yield * contents.moveInto(overwritten, current, context, destination)
@@ -168,8 +178,7 @@ export function createFiles (services: Services) {
       const segment = segmentColumns(newName)
       // A move alone does not change what a download of the file says.
       const updatedAt = segment.name === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
-      const { modifiedAt = current.modifiedAt } = destination
-      const rename = (db: Db) => db.update(files).set({ folderId, ...segment, updatedAt, modifiedAt })
+      const rename = (db: Db) => db.update(files).set({ folderId, ...segment, updatedAt, modifiedAt, isStarred })
         .where(eq(files.id, current.id)).returning(fileColumns(tables))
       const [[renamed]] = yield * pipeline(
         query(rename), changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })

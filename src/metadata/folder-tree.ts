@@ -1,6 +1,6 @@
 import { and, asc, count, eq, inArray, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { ChangeLog } from './change-log.ts'
+import type { ChangeLog, Starring } from './change-log.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
@@ -83,6 +83,12 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
   return {
     find,
     add,
+
+    /** Gives a folder a star, or takes it. */
+    star: (id: number, isStarred: boolean, starring: Starring) => pipeline(
+      query(db => db.update(folders).set({ isStarred }).where(eq(folders.id, id))),
+      changeLog.folderStarred(id, starring)
+    ),
 
     /** A free path in a folder, and the one before it is taken: found in as many steps as the number has bits. */
     * freePath (ownerId: number, { id, path }: Pick<FolderRow, 'id' | 'path'>, name: string): Rule<string> {

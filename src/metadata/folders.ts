@@ -1,12 +1,13 @@
 import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { Destination } from './conditions.ts'
+import type { Destination, EntryChange } from './conditions.ts'
 import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { createFolderRemovals } from './folder-removals.ts'
 import { createFolderSearch } from './folder-search.ts'
 import { type FolderRow, ONE_FOLDER, type TreeSlot } from './folder-tree.ts'
 import { createFolderListing } from './listings.ts'
+import { createStarredFolders } from './stars.ts'
 import { targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
 import type { Owner } from './owners.ts'
 import { pipeline, query, type Rule } from './rule.ts'
@@ -39,7 +40,7 @@ export function createFolders (services: Services) {
     const { path } = arrival
     const { parentId, time } = yield * makeParents(ownerId, { ...arrival, added, removed: [] })
     const id = yield * tree.add(ownerId, { parentId, path, time })
-    return { id, parentId, path, createdAt: time }
+    return { id, parentId, path, createdAt: time, isStarred: false }
   }
 
   /**
@@ -76,6 +77,9 @@ export function createFolders (services: Services) {
 
     /** The folders directly in a folder, or in the root for an empty path. @throws not_found if it does not exist. */
     list: read(createFolderListing(services)),
+
+    /** One page of the folders that have a star, as `files.listStarred`. @throws not_found. */
+    listStarred: read(createStarredFolders(services)),
 
     /** One page of the folders whose last segment contains some texts, as `files.search` does. @throws not_found. */
     search: createFolderSearch(services),
@@ -123,19 +127,24 @@ export function createFolders (services: Services) {
     }, destination.isDeep === true ? () => owners.ownsMany(ownerId) : undefined),
 
     /**
-     * Moves a folder with all that is in it. Files, versions and their times do not change.
+     * Moves a folder with all that is in it, or stars it. Files, versions and their times do not change. No lock
+     * refuses a star alone.
      * @throws not_found, name_taken, folder_into_itself, name_invalid if the path of a folder below would get too long,
      * quota_exceeded, precondition_failed, parent_missing, file_locked. With `overwrites`, a file that has the new path
      * goes to the trash.
      */
     move: (
-      ownerId: number, path: string, newPath: string, quota: Quota, destination: Destination = {}
+      ownerId: number, path: string, newPath: string, quota: Quota, destination: EntryChange = {}
     ) => transactFor(ownerId, function * (): Rule<FolderRecord> {
       const { folder: source } = yield * lock(ownerId, path)
       const { id } = source
+      const { isStarred = source.isStarred } = destination
       if (newPath === path) {
         guard.requirePrecondition({ folder: source, place: placeOf(source) }, destination)
-        return source
+        if (isStarred !== source.isStarred) {
+          yield * tree.star(id, isStarred, { ownerId, name: path, at: yield * engine.now() })
+        }
+        return { ...source, isStarred }
       }
       if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
       yield * tree.requireShort(ownerId, path, newPath)
@@ -144,15 +153,15 @@ export function createFolders (services: Services) {
         path: newPath, quota, destination, source, added, removed: [path]
       })
       yield * pipeline(
-        query(db => db.update(folders).set({ parentId, ...segmentColumns(newPath), path: newPath })
+        query(db => db.update(folders).set({ parentId, ...segmentColumns(newPath), path: newPath, isStarred })
           .where(eq(folders.id, id))),
         query(db => db.update(folders).set({
           path: sql`cast(${newPath} AS text) || substr(${folders.path}, length(cast(${path} AS text)) + 1)`
         }).where(isBelow(folders, { ownerId, ...boundsBelow(path) }))),
         changeLog.folderMoved(id, { ownerId, name: newPath, fromName: path, at: time })
       )
-      return { ...source, parentId, path: newPath }
-    }, () => tree.hasManyBelow(ownerId, path)),
+      return { ...source, parentId, path: newPath, isStarred }
+    }, newPath === path ? undefined : () => tree.hasManyBelow(ownerId, path)),
 
     /** Folders and files whose place is wrong, one line each. For fsck. */
     listFaults: () => longRunning.read(() => findFolderFaults(tables))

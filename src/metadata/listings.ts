@@ -3,6 +3,7 @@ import { fileColumns, folderColumns } from './columns.ts'
 import type {
   FileOrder, FilePage, FilePosition, FileRecord, FolderOrder, FolderPage, FolderRecord, MemberPage, SegmentPage
 } from './records.ts'
+import { isByChange } from './records.ts'
 import {
   type Db, limitedTo, matching, pipeline, placeholder, type Preparable, prepared, query, type Rule
 } from './rule.ts'
@@ -20,9 +21,9 @@ export function createFileListing ({ engine, tree }: Services) {
     query(db => db.select(fileColumns(tables)).from(files)
       .where(and(eq(files.ownerId, ownerId), condition)).orderBy(...order).limit(limit))
 
-  function * listFolder (ownerId: number, folder: string, page: FilePage): Rule<FileRecord[]> {
+  function * listFolder (ownerId: number, folder: string | undefined, page: FilePage): Rule<FileRecord[]> {
     const sorting = sortingOf(page.order, files)
-    const isIn = eq(files.folderId, yield * tree.idOf(ownerId, folder))
+    const isIn = folder === undefined ? undefined : eq(files.folderId, yield * tree.idOf(ownerId, folder))
     const { limit } = page
     const parts = yield * pipeline(...partsAfter(sorting, page, engine)
       .map(part => select(ownerId, and(isIn, part), { order: ordering(sorting), limit })))
@@ -46,8 +47,9 @@ export function createFileListing ({ engine, tree }: Services) {
     return [...inRoot, ...yield * select(ownerId, condition, byFolder)]
   }
 
-  return (ownerId: number, page: FilePage) =>
-    page.folder === undefined ? listAll(ownerId, page) : listFolder(ownerId, page.folder, page)
+  return (ownerId: number, page: FilePage) => page.folder === undefined && !isByChange(page.order)
+    ? listAll(ownerId, page)
+    : listFolder(ownerId, page.folder, page)
 }
 
 /** Reads pages of the folders directly in a folder. */
@@ -64,13 +66,16 @@ export function createFolderListing ({ engine, tree }: Services) {
 }
 
 /** What an order sorts by: a column, and another one if several rows can have the same value there. */
-interface SortColumns { readonly columns: readonly [Column] | readonly [Column, Column], readonly isAscending: boolean }
+export interface SortColumns {
+  readonly columns: readonly [Column] | readonly [Column, Column]
+  readonly isAscending: boolean
+}
 
-function sortingByName (order: FolderOrder, { name, sortKey }: Record<'name' | 'sortKey', Column>): SortColumns {
+export function sortingByName (order: FolderOrder, { name, sortKey }: Record<'name' | 'sortKey', Column>): SortColumns {
   return { columns: order.endsWith('natural') ? [sortKey, name] : [name], isAscending: !order.startsWith('-') }
 }
 
-function sortingOf (order: FileOrder, files: Tables['files']): SortColumns {
+export function sortingOf (order: FileOrder, files: Tables['files']): SortColumns {
   const { createdAt, changedAt, size, id } = files
   switch (order) {
     case 'newest':

@@ -91,12 +91,18 @@ export const fileOrders = [
 ] as const
 export type FileOrder = typeof fileOrders[number]
 
+/** Whether an order lists all files by when they were changed, if it has no folder. */
+export function isByChange (order: FileOrder): boolean {
+  return order === 'changed' || order === '-changed'
+}
+
 /** Which part of a listing to read. */
 export interface FilePage {
   readonly order: FileOrder
   /**
    * Only files directly in the folder with this path; empty for the root. Undefined for all files, which is valid with
-   * the orders `name` and `-name` only: first those in the root, then folder after folder by their ids.
+   * the orders `name` and `-name`, first those in the root, then folder after folder by their ids, and with `changed`
+   * and `-changed`.
    */
   readonly folder: string | undefined
   /** Only last segments with this prefix; valid with a folder and the orders by name only. */
@@ -107,8 +113,8 @@ export interface FilePage {
 }
 
 /**
- * Where a page of a listing ends: the value that it is ordered by (last segment of the name, a time or the size) and
- * the id of the file or folder; in a listing of all files, the id of its folder.
+ * Where a page of a listing ends: the value that it is ordered by and an id. With a name, its last segment, that of
+ * the folder that it is in; with a time or the size, that of the file.
  */
 export interface FilePosition { readonly key: string | number, readonly id: number }
 
@@ -119,6 +125,9 @@ export interface FolderPage {
   /** The last folder of the previous page; undefined for the first page. */
   readonly after: FilePosition | undefined
 }
+
+/** Which part of what has a star to read: directly in a folder, or everywhere. */
+export type StarredPage<Order> = Pick<FilePage, 'folder' | 'limit' | 'after'> & { readonly order: Order }
 
 /** A part of what is directly in a folder, by name: at most `limit` with a last segment after `after`. */
 export interface SegmentPage { readonly after: string | undefined, readonly limit: number }

@@ -118,9 +118,9 @@ export function retentionQueries ({ tables, clock }: Engine, { milliseconds, ver
 }
 
 /** What versions and entries of the trash have in common. */
-export function formerContent (
-  { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, folder: _folder, ...content }: RetainedRow,
-  { milliseconds }: RetentionPolicy
-): VersionRecord {
+export function formerContent (row: RetainedRow, { milliseconds }: RetentionPolicy): VersionRecord {
+  const {
+    name: _name, createdAt: _createdAt, deletedWith: _deletedWith, folder: _folder, isStarred: _isStarred, ...content
+  } = row
   return { ...content, expiresAt: content.keptAt + milliseconds }
 }

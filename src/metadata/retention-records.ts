@@ -34,7 +34,8 @@ export const FURTHEST_AHEAD_MILLISECONDS = 24 * 3600 * 1000
 export type RetainedRow = Omit<RowOf<'kept'>, 'properties'>
 
 /** A replaced content of a file. */
-export interface VersionRecord extends Omit<RetainedRow, 'name' | 'createdAt' | 'deletedWith' | 'folder'> {
+export interface VersionRecord
+  extends Omit<RetainedRow, 'name' | 'createdAt' | 'deletedWith' | 'folder' | 'isStarred'> {
   /** By the current settings. */
   readonly expiresAt: number
 }

@@ -255,7 +255,8 @@ function queriesOf ({ tables: { files, folders, kept }, isAmong }: Engine, maxVe
       modifiedAt: files.modifiedAt,
       deletedWith: sql<string | null>`${placeholder('deletedWith')}`.as('deleted_with'),
       properties: files.properties,
-      folder: none.as('folder')
+      folder: none.as('folder'),
+      isStarred: files.isStarred
     }).from(files).where(isAmong(files.id, 'ids'))),
     addFolders: db => db.insert(kept).select(db.select({
       id: sql<string>`cast(${placeholder('deletedWith')} AS text) || '/' || ${folders.path}`.as('id'),
@@ -271,7 +272,8 @@ function queriesOf ({ tables: { files, folders, kept }, isAmong }: Engine, maxVe
       modifiedAt: sql<null>`cast(NULL AS bigint)`.as('modified_at'),
       deletedWith: sql<string>`cast(${placeholder('deletedWith')} AS text)`.as('deleted_with'),
       properties: folders.properties,
-      folder: folders.path
+      folder: folders.path,
+      isStarred: folders.isStarred
     }).from(folders).where(isAmong(folders.id, 'ids'))),
     trashVersion: db => db.update(kept).set({
       name: sql`${placeholder('name')}`,

@@ -293,7 +293,8 @@ export function createTables (dialect: Dialect) {
     // When the content was last changed, as far as it is known.
     changedAt: computed(sql`coalesce(modified_at, stored_at)`),
     sortKey,
-    properties: json<readonly Property[]>
+    properties: json<readonly Property[]>,
+    isStarred: no
   }), columns => [
     uniqueIndex('files_folder_name').on(columns.ownerId, columns.folderId, columns.name),
     index('files_folder_natural').on(columns.ownerId, columns.folderId, columns.sortKey, columns.name),
@@ -301,7 +302,10 @@ export function createTables (dialect: Dialect) {
     uniqueIndex('files_blob').on(columns.blobId),
     index('files_folder_created').on(columns.ownerId, columns.folderId, columns.createdAt, columns.id),
     index('files_folder_changed').on(columns.ownerId, columns.folderId, columns.changedAt, columns.id),
-    index('files_folder_size').on(columns.ownerId, columns.folderId, columns.size, columns.id)
+    index('files_folder_size').on(columns.ownerId, columns.folderId, columns.size, columns.id),
+    index('files_changed').on(columns.ownerId, columns.changedAt, columns.id),
+    // Partial: few have a star.
+    index('files_starred').on(columns.ownerId, columns.folderId, columns.name).where(sql`${columns.isStarred}`)
   ])
 
   /** Folders, but not the root. A move changes the paths of the folders below, and no file. */
@@ -315,13 +319,15 @@ export function createTables (dialect: Dialect) {
     path: key,
     sortKey,
     createdAt: number,
-    properties: json<readonly Property[]>
+    properties: json<readonly Property[]>,
+    isStarred: no
   }), columns => [
     uniqueIndex('folders_path').on(columns.ownerId, columns.path),
     uniqueIndex('folders_parent_name').on(columns.ownerId, columns.parentId, columns.name),
     index('folders_parent_natural').on(columns.ownerId, columns.parentId, columns.sortKey, columns.name),
     index('folders_without_sort_key').on(columns.id).where(isNull(columns.sortKey)),
-    index('folders_owner').on(columns.ownerId, columns.id)
+    index('folders_owner').on(columns.ownerId, columns.id),
+    index('folders_starred').on(columns.ownerId, columns.parentId, columns.name).where(sql`${columns.isStarred}`)
   ])
 
   /** Versions of files, deleted files with their last content, and deleted folders, which have none. */
@@ -348,7 +354,9 @@ export function createTables (dialect: Dialect) {
     // Of a deleted file.
     properties: json<readonly Property[]>,
     // The path of a deleted folder; null for all else.
-    folder: optional.key
+    folder: optional.key,
+    // Of a deleted file or folder.
+    isStarred: no
   }), columns => [
     // With the size, because only content that is not empty makes room.
     index('kept_owner').on(columns.ownerId, columns.keptAt, columns.id, columns.size),
@@ -404,7 +412,9 @@ export function createTables (dialect: Dialect) {
     // In the order of an account's commits: its row is locked before a number is taken.
     id: identity,
     ownerId: account,
-    kind: word<'stored' | 'moved' | 'deleted' | 'folder_made' | 'folder_moved' | 'folder_deleted'>,
+    kind: word<
+      'stored' | 'moved' | 'deleted' | 'starred' | 'folder_made' | 'folder_moved' | 'folder_deleted' | 'folder_starred'
+    >,
     // The path of the file or folder, after a move the new one.
     name: key,
     // The path before a move.

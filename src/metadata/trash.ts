@@ -39,7 +39,7 @@ export function createTrash ({
     return { ...file, kind: 'file', files: 1, folders: 0, file }
   }
 
-  /** Makes a folder of an entry, unless it is there. Returns how many folders were made. */
+  /** Makes a folder of an entry, unless it is there, with its star. Returns how many folders were made. */
   function * restoreFolder (entry: RetainedRow, context: StoreContext): Rule<number> {
     const path = nameOf(entry)
     const { owner, current, place, time } = context
@@ -49,6 +49,9 @@ export function createTrash ({
       yield * guard.admit(context, {}, targetsOfNew(path, place))
       const parentId = yield * contents.makeParents({ bytes: 0, files: 1 }, context)
       place.known.set(path, yield * tree.add(owner.id, { parentId, path, time }))
+    }
+    if (entry.isStarred) {
+      yield * tree.star(Number(place.known.get(path)), true, { ownerId: owner.id, name: path, at: time })
     }
     yield * pipeline(retention.take(entry), owners.charge(owner.id, { keptContents: -1 }))
     return isMissing ? place.missing.length + 1 : 0

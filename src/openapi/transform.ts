@@ -21,7 +21,7 @@ interface OpenapiDocument {
   info: { description: string }
   paths: Record<string, Record<string, Operation>>
   components: {
-    schemas: Record<string, { required?: string[] }>,
+    schemas: Record<string, { required?: string[], minProperties?: number }>,
     examples: Record<string, unknown>,
     headers?: Record<string, SharedRef>,
     responses?: Record<string, Response>
@@ -65,7 +65,8 @@ function sorted<Value> (values: Record<string, Value>, order: string[]): Record<
 function describeBody ({ requestBody }: Operation, { components }: OpenapiDocument): void {
   const reference = requestBody?.content['application/json']?.schema.$ref
   if (requestBody === undefined || reference === undefined) return
-  requestBody.required = components.schemas[reference.split('/').at(-1) as string]?.required !== undefined
+  const { required, minProperties } = components.schemas[reference.split('/').at(-1) as string] ?? {}
+  requestBody.required = required !== undefined || minProperties !== undefined
 }
 
 /** Moves each header that is the same in all responses to `components.headers`. */

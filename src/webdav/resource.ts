@@ -15,7 +15,7 @@ export function fileResource (file: FileRecord): DavResource {
   return { id: file.id, path: file.name, createdAt: file.createdAt, file }
 }
 
-export function folderResource ({ id, path, createdAt }: Omit<FolderRecord, 'parentId'>): DavResource {
+export function folderResource ({ id, path, createdAt }: Pick<FolderRecord, 'id' | 'path' | 'createdAt'>): DavResource {
   return { id, path, createdAt, file: undefined }
 }
 

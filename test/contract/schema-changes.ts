@@ -53,6 +53,8 @@ export function compareSchemas (
       if (keyword === 'required') return required(x ?? [], y ?? [], report)
       if (keyword === 'additionalProperties') return [report(y === false ? 'narrower' : 'wider', changed)].map(change => direction === 'response' && change.level === 'breaking' ? { ...change, level: 'added' } : change)
       if (keyword === 'default') return [{ level: 'breaking', subject, what: changed }]
+      // Some had to be there.
+      if (keyword === 'minProperties' && y <= (a.required?.length ?? 0)) return []
       if (UPPER.has(keyword) || LOWER.has(keyword)) return [report(isTighter(keyword, x, y) ? 'narrower' : 'wider', changed)]
       if (OPAQUE.has(keyword) || keyword === 'enum' || keyword === 'const') {
         return x === undefined ? [report('narrower', changed)] : y === undefined ? [report('wider', changed)] : [{ level: 'breaking', subject, what: changed }]

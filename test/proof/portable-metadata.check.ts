@@ -96,6 +96,9 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   await metadata.files.remove(1, 'removed', { precondition: {}, isPermanent: true })
   for (const [index, name] of ['ö/b/c', 'later/d', 'deleted/e/f', 'deleted/g'].entries()) await metadata.files.add(file(2, name, 10 + index), unlimited)
   await metadata.folders.move(2, 'ö', 'later/ö', unlimited)
+  for (const name of ['file 100 עברית 😀', 'file 60 עברית 😀']) await metadata.files.rename(1, name, name, unlimited, { isStarred: true })
+  await metadata.files.remove(1, 'file 60 עברית 😀', { precondition: {}, isPermanent: false })
+  for (const path of ['later', 'deleted']) await metadata.folders.move(2, path, path, unlimited, { isStarred: true })
   await addLinks(metadata)
   await removeFolder(metadata, 2, 'deleted', { limit: 10, isPermanent: false, deletedWith: 'd'.repeat(32) })
   await metadata.accounts.remove(3, 10)
@@ -143,6 +146,9 @@ test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that w
 
   t.match(await postgres.factors.list(1), { totp: { secret: 'kid.sealed', lastStep: 7 }, passkeys: [{ name: 'ключ', counter: 2 ** 32 - 1 }], recoveryCodes: 2 })
   t.equal((await postgres.accounts.find(1))?.factorCount, 2)
+  const starred = { order: 'name', folder: undefined, limit: 9, after: undefined } as const
+  t.match(await postgres.files.listStarred(1, starred), [{ name: 'file 100 עברית 😀' }])
+  t.match(await postgres.folders.listStarred(2, starred), [{ path: 'later' }])
   const link = { name: 'file 100 עברית 😀', expiresAt: 7000, passwordHash: 'hash', uses: 2, lastUsedAt: 5 }
   t.match(await postgres.links.list(1, { beforeId: undefined, limit: 9 }), [link])
   t.equal((await postgres.links.add(newLink(1, link.name))).id, 4)

@@ -125,6 +125,8 @@ test('the client of `magicstore sdk` compiles under the strictest settings, and 
       'moving a folder into itself: 400 folder_into_itself 400',
       'moving a file: moved/ü.txt',
       'the mirror after that: undefined 1 moved,moved/a,moved/a/b,moved/a/c,moved/a/c/new true',
+      'stars: moved/ü.txt,true',
+      'stars that are taken: false,false',
       'removing a folder that is not empty: 409 folder_not_empty 409',
       'removing an empty folder: 404 not_found 404',
       'removing a folder: 404 not_found 404',
@@ -222,7 +224,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings, and 
     const desk = t.testdir({ 'report.pdf': 'a report' })
     const { stdout, stderr } = await run(process.execPath, [script('sdk/example.js')], { cwd: desk })
     const bytes = Buffer.from('a report')
-    t.same(stdout.trim().split('\n'), [`sha-256=:${hashOf(bytes, 'base64')}:`, `report.pdf 8 ${hashOf(bytes, 'hex')}`, '409 name_taken', 'archive/2026', 'archive/2026/q1.pdf', '8 of 8 bytes', '0 of 8 bytes', '8 of 8 bytes', 'large.pdf 8'], { stderr })
+    t.same(stdout.trim().split('\n'), [`sha-256=:${hashOf(bytes, 'base64')}:`, `report.pdf 8 ${hashOf(bytes, 'hex')}`, '409 name_taken', 'final.pdf', 'archive/2026', 'archive/2026/q1.pdf', '8 of 8 bytes', '0 of 8 bytes', '8 of 8 bytes', 'large.pdf 8'], { stderr })
     t.equal(await readFile(join(desk, 'copy.pdf'), 'utf8'), 'a report')
   })
 

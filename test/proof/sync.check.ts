@@ -120,6 +120,29 @@ test('two folders become equal: files, folders, edits, moves, deletions, conflic
   t.same(files.map(({ name }: { name: string }) => name).sort(), ['moved/e/y', 'moved/new'])
 })
 
+test('a star leads to nothing here, and stays through what is done here', async t => {
+  const { a, b, server, token } = await openPair(t)
+  const patch = (path: string) => server.send('PATCH', path, { token, json: { starred: true } })
+  const starred = async () => {
+    const lists = await Promise.all(['files', 'folders'].map(kind => server.send('GET', `/api/${kind}?starred=true`, { token })))
+    return lists.flatMap(({ json }) => (json.files ?? json.folders).map(({ name }: { name: string }) => name))
+  }
+  await mkdir(a.path('d'))
+  await writeFile(a.path('d/x.txt'), 'one')
+  for (const { sync } of [a, b]) t.match(await sync(), { code: 0 })
+  const before = await stat(b.path('d/x.txt'))
+  for (const path of ['/api/files/d%2Fx.txt', '/api/folders/d']) t.match(await patch(path), { status: 200 })
+  for (const { sync } of [a, b, a]) t.strictSame(await sync(), { code: 0, text: 'equal\n', error: '' })
+  t.equal((await stat(b.path('d/x.txt'))).ctimeMs, before.ctimeMs)
+  await writeFile(a.path('d/x.txt'), 'two')
+  t.match(await a.sync(), { code: 0, text: 'upload: d/x.txt' })
+  await rename(a.path('d'), a.path('e'))
+  t.match(await a.sync(), { code: 0, text: 'move on the server: d to e' })
+  t.match(await b.sync(), { code: 0 })
+  t.same(await b.tree(), { e: '/', 'e/x.txt': 'two' })
+  t.strictSame(await starred(), ['e/x.txt', 'e'])
+})
+
 test('what could be a mistake stops with a question, and a wrong credential or address with its reason', async t => {
   const { a, b, folder, server, secret } = await openPair(t)
   for (let n = 0; n < 12; n++) await writeFile(a.path(`f${n}`), `content ${n}`)
