@@ -33,6 +33,19 @@ const deletionsIn = ({ log }: Story) => log.filter(line => line.includes(': dele
 /** All others have been quiet before the run. */
 const JUST_NOW = 'a folder that was moved just now is one move: it is not new while its former path may be there'
 
+/** A person moves x to y, and writes another x. */
+function replaceMoved (world: Story): void {
+  world.A.disk.rename('x', 'y')
+  world.write('x', world.A)
+}
+
+/** On the page, x moves to y, if that is free; at the computer, the other x is deleted. */
+function deleteReplacement ({ A, server, dropped }: Story): void {
+  if (!server.tree().has('y')) server.move({ path: 'x', kind: 'file' }, 'y')
+  dropped.add(String(A.disk.tree().get('x')))
+  if (A.disk.exists('x')) A.disk.unlink('x')
+}
+
 /** Each goes wrong without a rule that may look odd. What happens in the run happens once at each of its steps. */
 const histories: Record<string, History> = {
   'a file that moves while folders are read is not deleted: what a folder lacks counts only if nobody changed it': {
@@ -253,6 +266,29 @@ const histories: Record<string, History> = {
     then: ({ A }) => A.disk.tree().size > 0 ? [] : ['the bytes are nowhere here'],
     after: world => { world.refuses = () => false },
     end: are('y', 'z')
+  },
+  'a file that a kill left at both its paths while it moved here is one': {
+    prepare: world => { world.write('x', world.A) },
+    before (world) {
+      world.write('x')
+      world.server.move({ path: 'x', kind: 'file' }, 'y')
+    },
+    end: are('y')
+  },
+  'an upload of which the answer was lost is known by the id of its file, whatever path that has now': {
+    prepare: world => { world.write('x', world.A) },
+    before: replaceMoved,
+    after: deleteReplacement,
+    end: paths => paths[0] === 'y'
+  },
+  'an upload of which the answer was lost, and whose bytes another replaced, is a conflict': {
+    prepare: world => { world.write('x', world.A) },
+    before: replaceMoved,
+    after (world) {
+      deleteReplacement(world)
+      world.write('y')
+    },
+    end: paths => paths[0] === 'y'
   },
   'a deletion there waits while its bytes are here under names that are not there': {
     prepare: world => { world.write('x', world.A) },

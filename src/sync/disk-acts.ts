@@ -28,13 +28,15 @@ export function createDiskActs (disk: Disk, { newName, today }: { newName: () =>
   }
 
   /**
-   * Renames a file to `aside`, below a folder that says what an interrupted act leaves to do. @throws {Outdated} if it
-   * changed. Then it is where it was, or beside that.
+   * Renames a file to `aside`, below a folder that says what an interrupted act leaves to do, and as the path `to` at
+   * which it belongs then. @throws {Outdated} if it changed. Then it is where it was, or beside that.
    */
-  async function setAside (entry: LocalEntry, purpose: typeof REPLACED | typeof MOVED): Promise<string> {
+  async function setAside (
+    entry: LocalEntry, purpose: typeof REPLACED | typeof MOVED, to = entry.path
+  ): Promise<string> {
     requireFolders(entry.path)
     requireSame(entry)
-    const place = `${ASIDE}/${purpose}${newName()}/${entry.path}`
+    const place = `${ASIDE}/${purpose}${newName()}/${to}`
     makeFolders(parentOf(place))
     disk.rename(entry.path, place)
     const stamp = disk.stat(place)?.stamp
@@ -137,8 +139,9 @@ export function createDiskActs (disk: Disk, { newName, today }: { newName: () =>
     },
 
     /**
-     * What an interrupted run left. A file that was moved goes back. One that was replaced or deleted does so if the
-     * base still has it and nothing is at its path; else it is kept.
+     * What an interrupted run left. A file that was moved goes to its new path. One that was replaced or deleted goes
+     * back if the base still has it and nothing is at its path; else it is kept. One that is at its path already, by a
+     * second link, only leaves `aside`.
      */
     async tidy ({ base }: Pick<State, 'base'>, drop: (key: string) => void): Promise<void> {
       for (const name of disk.list(TMP) ?? []) disk.unlink(joined(TMP, name))
@@ -153,6 +156,13 @@ export function createDiskActs (disk: Disk, { newName, today }: { newName: () =>
           continue
         }
         const path = place.slice(folder.length + 1)
+        if (disk.stat(path)?.inode === entry?.inode) {
+          const tmp = `${TMP}/${newName()}`
+          disk.move(place, tmp)
+          disk.unlink(tmp)
+          removeFolders(parentOf(place))
+          continue
+        }
         const key = keys.get(String(entry?.inode))
         const isMoved = folder.startsWith(`${ASIDE}/${MOVED}`)
         if (isMoved) await bringBack(place, path)
@@ -171,7 +181,7 @@ export function createDiskActs (disk: Disk, { newName, today }: { newName: () =>
 
   /** With a link to the new path alone, a file that another program saves meanwhile at the old one would be removed. */
   async function moveFile (from: LocalEntry, to: string): Promise<void> {
-    const place = await setAside(from, MOVED)
+    const place = await setAside(from, MOVED, to)
     try {
       disk.move(place, to)
     } catch (error) {

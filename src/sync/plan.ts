@@ -225,6 +225,8 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
   const waits = new Map<string, WaitReason>()
   const pending = pendingBytes(trees)
   const suspects = suspectedMoves(trees)
+  // What is not hashed yet may have been moved just now: its row stays until then.
+  const changing = new Set(Array.from(local.values(), ({ sha256, inode }) => sha256 === undefined ? inode : ''))
   const inLocal = new Map<string, number>()
   const inMirror = new Map<string, number>()
   for (const [key, { hasIgnored, isSettled, kind }] of local) {
@@ -253,7 +255,9 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
     if (here?.kind === 'other') return [ONLY_IGNORED, there === undefined ? EMPTY : STAYS]
     const [isAsBase, isMirrorAsBase] = [isSame(row, here), isSame(row, there)]
 
-    if (here === undefined && there === undefined) return act('forget', [EMPTY, EMPTY])
+    if (here === undefined && there === undefined) {
+      return changing.has(String(row?.inode)) ? wait('changing', [EMPTY, EMPTY]) : act('forget', [EMPTY, EMPTY])
+    }
     if (here === undefined) {
       if (!isMirrorAsBase) return act(there?.kind === 'file' ? 'download' : 'make here', [STAYS, STAYS])
       if (row?.kind === 'file') return [EMPTY, removeThere()]

@@ -212,10 +212,22 @@ function settledRows (
     if (what === 'delete' && !mirror.has(row.id)) rows.push([from, undefined])
     const isStored = entry?.kind === 'file' && entry.sha256 === row.sha256
     if (what === 'upload' && isStored) rows.push([key, { ...row, id: entry.id }])
+    if (what === 'upload' && !isStored) rows.push(...replacedRow(base.get(key), row))
     const isMoved = entry?.id === row.id && base.has(from)
     if (what === 'move' && isMoved) rows.push(...movedRows(base, { from, to: row, keyOf }))
   }
   return rows
+
+  /**
+   * An upload that replaced the bytes of a file, wherever that is now. If it has others than before and than were sent,
+   * those may have been there in between: then the row goes, since what is here may not be replaced by what is there.
+   */
+  function replacedRow (before: BaseRow | undefined, row: BaseRow): [string, BaseRow | undefined][] {
+    const now = mirror.get(String(before?.id))
+    if (before === undefined || now === undefined || now.sha256 === before.sha256) return []
+    const isSent = now.sha256 === row.sha256
+    return [[keyOf(before.path), isSent ? { ...row, path: before.path, id: before.id } : undefined]]
+  }
 }
 
 /** Acts that can be made at the same time: folders of one depth, or all that is between making and deleting. */
