@@ -42,7 +42,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   http: 13_800,
   identities: 6200,
   links: 10_100,
-  metadata: 60_800,
+  metadata: 63_900,
   'metadata/postgres': 11_500,
   'metadata/sqlite': 9700,
   monitoring: 5000,
