@@ -99,8 +99,10 @@ function forBackup (row: Row): Row {
 function keyOf (name: TableName): string[] {
   const { primaryKeys, columns } = getTableConfig(postgres[name])
   const single = columns.filter(({ primary }) => primary)
-  const keys = new Set<unknown>([...single, ...primaryKeys.flatMap(key => key.columns)])
-  return Object.entries(getTableColumns(postgres[name])).flatMap(([field, column]) => keys.has(column) ? field : [])
+  // By name: the columns of a key of several are other objects.
+  const keys = new Set([...single, ...primaryKeys.flatMap(key => key.columns)].map(({ name }) => name))
+  const fields = Object.entries(getTableColumns(postgres[name]))
+  return fields.flatMap(([field, column]) => keys.has(column.name) ? field : [])
 }
 
 /** All rows of a table in the order of its key, which an index answers. */
