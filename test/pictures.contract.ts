@@ -122,6 +122,14 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await usage(), [10, 0])
   })
 
+  t.test('an empty file has no thumbnail, and the time of one is known', async t => {
+    const { put, tell, usage } = await start(t)
+    await put('empty', { size: 0 })
+    t.strictSame(await outcomes([tell('empty', { thumbnail: thumbnail(5) })]), { thumbnail_unsupported: 1 })
+    t.match(await tell('empty', { takenAt: 5 }), { takenAt: 5, hasThumbnail: false })
+    t.strictSame(await usage(), [0, 0])
+  })
+
   t.test('a permanent deletion ends it at once, also that of a file of which only the time is known', async t => {
     const { put, tell, remove, bytesOf, usage } = await start(t)
     const [a, b] = [await put('a'), await put('b')]

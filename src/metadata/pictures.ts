@@ -73,7 +73,7 @@ export function createPictures ({ engine, owners, contents, retention, read }: S
     /**
      * Records what is known of the content of a file. Changes no date of it, and is no change of the tree; locks do not
      * matter.
-     * @throws not_found, precondition_failed, quota_exceeded.
+     * @throws not_found, precondition_failed, thumbnail_unsupported for an empty file, quota_exceeded.
      */
     put: (
       ownerId: number, name: string, facts: PictureFacts,
@@ -84,6 +84,10 @@ export function createPictures ({ engine, owners, contents, retention, read }: S
       )
       if (file === undefined) throw new Problem('not_found')
       if (!permits(precondition, file)) throw new Problem('precondition_failed')
+      if (facts.thumbnail !== undefined && file.size === 0) {
+        // As kept content it could not make room: what is empty is never evicted.
+        throw new Problem('thumbnail_unsupported', { detail: 'An empty file has no thumbnail.' })
+      }
       const { id, sha256 } = file
       const former = yield * queries.sizeOf({ ownerId, sha256 }, first)
       const formerSize = former?.size ?? 0

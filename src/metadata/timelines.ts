@@ -11,6 +11,9 @@ const KINDS = { image: 1, video: 2 } as const
 export type MediaKind = keyof typeof KINDS
 export const mediaKinds = Object.keys(KINDS) as MediaKind[]
 
+/** Sort orders of a timeline: by when they were taken, and by id. */
+export const takenOrders = ['taken', '-taken'] as const
+
 /** Which pictures and videos. */
 export interface TimelineSelection {
   /** Those in the folder with this path, empty for the root; undefined for everywhere. */
