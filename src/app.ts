@@ -20,12 +20,13 @@ import { Change, ChangeList } from './files/change-schemas.ts'
 import { changeFolderRoutes, readFolderRoutes } from './files/folder-routes.ts'
 import { Folder, FolderList, FolderMove, FolderUsage } from './files/folder-schemas.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
+import { TakenAt } from './files/thumbnail-schemas.ts'
 import { changeTrashRoutes, readTrashRoutes } from './files/trash-routes.ts'
 import {
   DeletedFile, DeletedFileList, Deletion, DeletionContent, DeletionList, DeletionRestore, FileRestore, RestoredFiles,
   Version, VersionList
 } from './files/trash-schemas.ts'
-import { FileCopy, FileList, Rename, StoredFile } from './files/schemas.ts'
+import { FileCopy, FileList, Rename, StoredFile, Timeline } from './files/schemas.ts'
 import { zipRoutes } from './files/zip-routes.ts'
 import { ZipNames } from './files/zip-schemas.ts'
 import { prepareCallers } from './http/caller.ts'
@@ -76,6 +77,7 @@ import {
   formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, uploadDiscoveryRoutes
 } from './uploads/routes.ts'
 import { Upload, UploadList } from './uploads/schemas.ts'
+import { thumbnailUploadRoutes } from './uploads/thumbnail-routes.ts'
 import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/routes.ts'
 
 /** The shared schemas of the document, in its order. */
@@ -83,7 +85,8 @@ const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, ClaimSecret, FoundClaim, NewClaim, AccountEvent,
   AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, NewSession, Session,
   ...factorSchemas, ...passkeySchemas, ...identitySchemas,
-  StoredFile, FileList, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderUsage, FolderMove, ZipNames,
+  StoredFile, FileList, Timeline, TakenAt, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderUsage,
+  FolderMove, ZipNames,
   PlacedItems, BulkOutcome, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, TrashItems, TrashOutcome,
   Deletion, DeletionList, DeletionContent, DeletionRestore, RestoredFiles, Upload, UploadList,
   ...linkSchemas, ...visitorSchemas, ...linkUploadSchemas, ServiceFacts, Liveness, Readiness
@@ -170,8 +173,8 @@ async function registerRoutes (
   await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes, readIdentityRoutes)
   await guard(
     { credential: 'any', scope: 'files:write' },
-    formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, changeFileRoutes, changeFolderRoutes, changeTrashRoutes,
-    bulkRoutes
+    formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, thumbnailUploadRoutes, changeFileRoutes,
+    changeFolderRoutes, changeTrashRoutes, bulkRoutes
   )
   await guard(
     { credential: 'any', scope: 'files:read' },

@@ -102,13 +102,17 @@ const titles = {
   415: {
     unsupported_media_type: 'Unsupported media type',
     content_encoding_unsupported: 'Content encodings are not supported',
-    extension_not_allowed: 'File extension not allowed'
+    extension_not_allowed: 'File extension not allowed',
+    thumbnail_unsupported: 'The thumbnail is no WebP or JPEG of up to 512 pixels a side'
   },
   416: {
     range_not_satisfiable: 'Range not satisfiable'
   },
   423: {
     file_locked: 'The file or folder is locked'
+  },
+  428: {
+    precondition_required: 'If-Match with an entity tag is required'
   },
   429: {
     too_many_requests: 'Too many requests',

@@ -21,6 +21,7 @@ import { createFolders, type Folders } from './files/folders.ts'
 import { BackgroundFailures, startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { createIncomingBlobs, type IncomingBlobs } from './files/incoming-blobs.ts'
 import { createSpace, type Space } from './files/space.ts'
+import { createThumbnails, type Thumbnails } from './files/thumbnails.ts'
 import { createTrash, createVersions, type Trash, type Versions } from './files/trash.ts'
 import { createZips, type Zips } from './files/zips.ts'
 import { createIdentities, type Identities } from './identities/identities.ts'
@@ -46,6 +47,7 @@ interface Rules {
   readonly incoming: IncomingBlobs
   readonly space: Space
   readonly files: Files
+  readonly thumbnails: Thumbnails
   readonly folders: Folders
   readonly changes: Changes
   readonly copies: Copies
@@ -170,6 +172,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     incoming,
     space,
     files,
+    thumbnails: createThumbnails({ metadata, space }),
     folders,
     changes,
     copies: createCopies({ metadata, blobs, incoming, space, files, folders, stopping }),

@@ -138,6 +138,7 @@ test('every operation that takes JSON refuses another type, and more than 64 KiB
     ['PUT', '/api/second-factor/totp'], ['POST', '/api/passkeys'], ['POST', '/api/passkeys/confirm'],
     ['POST', '/api/session/passkey'], ['POST', '/api/session/oidc'], ['POST', '/api/session/oidc/registration'],
     ['POST', '/api/identities'], ['POST', '/api/identities/confirm'], ['PATCH', '/api/files/report.pdf'], ['POST', '/api/files/report.pdf/copy'],
+    ['PUT', '/api/files/report.pdf/taken'],
     ['PATCH', '/api/folders/inbox'], ['POST', '/api/trash/1/restore'], ['POST', '/api/trash/restore'],
     ['POST', '/api/links'], ['PATCH', '/api/links/1'], ['POST', `${path}/unlock`]
   ] as const

@@ -41,6 +41,8 @@ t.test('a listing has a page of files, and says where the next one begins', asyn
     modifiedAt: null,
     changedAt: first.createdAt,
     starred: false,
+    takenAt: null,
+    hasThumbnail: false,
     url: `${server.url}/uploads/a%20b%2Bc%26d.txt`
   })
   t.match(first.createdAt, /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/)

@@ -24,7 +24,7 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 8300,
+  '.': 8400,
   accounts: 7200,
   backends: 2100,
   backup: 9100,
@@ -37,19 +37,19 @@ const TOKENS: Readonly<Record<string, number>> = {
   deployment: 700,
   doctor: 6700,
   factors: 8100,
-  files: 31_700,
+  files: 33_600,
   fsck: 1100,
   http: 13_800,
   identities: 6200,
-  links: 10_100,
-  metadata: 62_200,
+  links: 10_300,
+  metadata: 64_000,
   'metadata/postgres': 11_500,
   'metadata/sqlite': 9700,
   monitoring: 5000,
   openapi: 4600,
   sync: 19_700,
   tokens: 7700,
-  uploads: 15_100,
+  uploads: 15_400,
   webdav: 10_400
 }
 

@@ -176,7 +176,7 @@ t.test('a linked folder is listed page by page, with paths from there', async t 
   t.match(folders, [{ name: '2026', url: `${owner.server.url}${path}/list?folder=2026` }])
   t.strictSame(Object.keys(folders[0]), ['name', 'createdAt', 'url'])
   t.match(files, [{ name: 'a.txt', size: 27, type: 'text/html' }, { name: 'é.txt' }])
-  t.strictSame(Object.keys(files[0]), ['name', 'size', 'type', 'sha256', 'createdAt', 'updatedAt', 'modifiedAt', 'changedAt', 'url'])
+  t.strictSame(Object.keys(files[0]), ['name', 'size', 'type', 'sha256', 'createdAt', 'updatedAt', 'modifiedAt', 'changedAt', 'takenAt', 'hasThumbnail', 'url'])
   t.equal(next, null)
   for (const { name, url } of files) t.equal((await owner.get(url.slice(owner.server.url.length))).text, `bytes of team/reports/${name}`)
   t.match(await list('?folder=2026'), { folders: [{ name: '2026/May' }], files: [{ name: '2026/b.txt' }] })

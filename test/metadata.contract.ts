@@ -18,8 +18,10 @@ import { openFresh, type OpenMetadata } from './kit/reopening.ts'
 import { suite as linksSuite } from './links.contract.ts'
 import { suite as locksSuite } from './locks.contract.ts'
 import { suite as ordersSuite } from './orders.contract.ts'
+import { suite as picturesSuite } from './pictures.contract.ts'
 import { suite as searchSuite } from './search.contract.ts'
 import { suite as starsSuite } from './stars.contract.ts'
+import { suite as timelinesSuite } from './timelines.contract.ts'
 import { newToken, suite as uploadsSuite } from './uploads.contract.ts'
 
 const always = {}
@@ -78,6 +80,8 @@ export function suite (t: Test, open: OpenMetadata): void {
   searchSuite(t, open)
   ordersSuite(t, open)
   starsSuite(t, open)
+  picturesSuite(t, open)
+  timelinesSuite(t, open)
 
   t.test('the id of an installation and those of its files stay, and no two have the same', async t => {
     const { metadata, reopen } = await fresh(t)
@@ -491,7 +495,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { file, isNew } = await metadata.files.add(wanted, unlimited)
     const { isLeased, ...fields } = wanted
     const times = { createdAt: 5000, updatedAt: 5000, storedAt: 5000, changedAt: 5000 }
-    t.strictSame(file, { id: file.id, folderId: 0, ...fields, isStarred: false, ...times })
+    const facts = { takenAt: null, hasThumbnail: false, taken: 5000, isStarred: false }
+    t.strictSame(file, { id: file.id, folderId: 0, ...fields, ...times, ...facts })
     clock.set(6000)
     t.ok(isNew)
     t.strictSame(await metadata.files.find(id, 'a.txt'), file)

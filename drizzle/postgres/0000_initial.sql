@@ -95,6 +95,10 @@ CREATE TABLE "files" (
 	"stored_at" bigint DEFAULT 0 NOT NULL,
 	"modified_at" bigint,
 	"changed_at" bigint GENERATED ALWAYS AS (coalesce(modified_at, stored_at)) STORED NOT NULL,
+	"taken_at" bigint,
+	"has_thumbnail" boolean DEFAULT false NOT NULL,
+	"taken" bigint GENERATED ALWAYS AS (coalesce(taken_at, modified_at, stored_at)) STORED NOT NULL,
+	"kind" bigint GENERATED ALWAYS AS (CASE lower(substr(type, 1, 6)) WHEN 'image/' THEN 1 WHEN 'video/' THEN 2 ELSE 0 END) STORED NOT NULL,
 	"sort_key" text COLLATE "C",
 	"properties" text,
 	"is_starred" boolean DEFAULT false NOT NULL
@@ -217,6 +221,17 @@ CREATE TABLE "passkeys" (
 	"last_used_at" bigint
 );
 --> statement-breakpoint
+CREATE TABLE "pictures" (
+	"owner_id" bigint NOT NULL,
+	"sha256" text COLLATE "C" NOT NULL,
+	"size" bigint DEFAULT 0 NOT NULL,
+	"is_kept" boolean DEFAULT false NOT NULL,
+	"taken_at" bigint,
+	"type" text,
+	"bytes" "bytea",
+	CONSTRAINT "pictures_owner_id_sha256_pk" PRIMARY KEY("owner_id","sha256")
+);
+--> statement-breakpoint
 CREATE TABLE "recovery_codes" (
 	"account_id" bigint NOT NULL,
 	"hash" text COLLATE "C" NOT NULL,
@@ -309,6 +324,7 @@ ALTER TABLE "links" ADD CONSTRAINT "links_folder_id_folders_id_fk" FOREIGN KEY (
 ALTER TABLE "locks" ADD CONSTRAINT "locks_owner_id_accounts_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "one_time_secrets" ADD CONSTRAINT "one_time_secrets_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "passkeys" ADD CONSTRAINT "passkeys_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "pictures" ADD CONSTRAINT "pictures_owner_id_accounts_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."accounts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "recovery_codes" ADD CONSTRAINT "recovery_codes_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "tokens" ADD CONSTRAINT "tokens_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "tokens" ADD CONSTRAINT "tokens_parent_id_tokens_id_fk" FOREIGN KEY ("parent_id") REFERENCES "public"."tokens"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -336,6 +352,8 @@ CREATE INDEX "files_folder_changed" ON "files" USING btree ("owner_id","folder_i
 CREATE INDEX "files_folder_size" ON "files" USING btree ("owner_id","folder_id","size","id");--> statement-breakpoint
 CREATE INDEX "files_changed" ON "files" USING btree ("owner_id","changed_at","id");--> statement-breakpoint
 CREATE INDEX "files_starred" ON "files" USING btree ("owner_id","folder_id","name") WHERE "files"."is_starred";--> statement-breakpoint
+CREATE INDEX "files_content" ON "files" USING btree ("owner_id","sha256");--> statement-breakpoint
+CREATE INDEX "files_taken" ON "files" USING btree ("owner_id","taken","id","kind","folder_id") WHERE "files"."kind" > 0;--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_path" ON "folders" USING btree ("owner_id","path");--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_parent_name" ON "folders" USING btree ("owner_id","parent_id","name");--> statement-breakpoint
 CREATE INDEX "folders_parent_natural" ON "folders" USING btree ("owner_id","parent_id","sort_key","name");--> statement-breakpoint
@@ -348,6 +366,7 @@ CREATE INDEX "deletions_owner" ON "deletions" USING btree ("owner_id","deleted_a
 CREATE INDEX "kept_owner" ON "kept" USING btree ("owner_id","kept_at","id","size");--> statement-breakpoint
 CREATE INDEX "kept_trash" ON "kept" USING btree ("owner_id","kept_at","id") WHERE "kept"."name" is not null;--> statement-breakpoint
 CREATE INDEX "kept_alone" ON "kept" USING btree ("owner_id","kept_at","id") WHERE "kept"."name" is not null and "kept"."deleted_with" is null;--> statement-breakpoint
+CREATE INDEX "kept_content" ON "kept" USING btree ("owner_id","sha256");--> statement-breakpoint
 CREATE INDEX "kept_file" ON "kept" USING btree ("file_id","kept_at","id");--> statement-breakpoint
 CREATE INDEX "kept_age" ON "kept" USING btree ("kept_at","id");--> statement-breakpoint
 CREATE INDEX "kept_deletion" ON "kept" USING btree ("owner_id","deleted_with","kept_at","id") WHERE "kept"."deleted_with" is not null;--> statement-breakpoint

@@ -89,6 +89,19 @@ CREATE INDEX `kept_alone` ON `kept` (`owner_id`,`kept_at`,`id`) WHERE "kept"."na
 CREATE INDEX `kept_file` ON `kept` (`file_id`,`kept_at`,`id`);--> statement-breakpoint
 CREATE INDEX `kept_age` ON `kept` (`kept_at`,`id`);--> statement-breakpoint
 CREATE INDEX `kept_deletion` ON `kept` (`owner_id`,`deleted_with`,`kept_at`,`id`) WHERE "kept"."deleted_with" is not null;--> statement-breakpoint
+CREATE INDEX `kept_content` ON `kept` (`owner_id`,`sha256`);--> statement-breakpoint
+CREATE TABLE `pictures` (
+	`owner_id` integer NOT NULL,
+	`sha256` text NOT NULL,
+	`size` integer DEFAULT 0 NOT NULL,
+	`is_kept` integer DEFAULT false NOT NULL,
+	`taken_at` integer,
+	`type` text,
+	`bytes` blob,
+	PRIMARY KEY(`owner_id`, `sha256`),
+	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
 CREATE TABLE `link_networks` (
 	`link_id` integer NOT NULL,
 	`network` text NOT NULL,
@@ -256,6 +269,10 @@ ALTER TABLE `files` ADD `folder_id` integer DEFAULT 0 NOT NULL;--> statement-bre
 ALTER TABLE `files` ADD `stored_at` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `files` ADD `modified_at` integer;--> statement-breakpoint
 ALTER TABLE `files` ADD `changed_at` integer GENERATED ALWAYS AS (coalesce(modified_at, stored_at)) VIRTUAL NOT NULL;--> statement-breakpoint
+ALTER TABLE `files` ADD `taken_at` integer;--> statement-breakpoint
+ALTER TABLE `files` ADD `has_thumbnail` integer DEFAULT false NOT NULL;--> statement-breakpoint
+ALTER TABLE `files` ADD `taken` integer GENERATED ALWAYS AS (coalesce(taken_at, modified_at, stored_at)) VIRTUAL NOT NULL;--> statement-breakpoint
+ALTER TABLE `files` ADD `kind` integer GENERATED ALWAYS AS (CASE lower(substr(type, 1, 6)) WHEN 'image/' THEN 1 WHEN 'video/' THEN 2 ELSE 0 END) VIRTUAL NOT NULL;--> statement-breakpoint
 ALTER TABLE `files` ADD `sort_key` text;--> statement-breakpoint
 ALTER TABLE `files` ADD `properties` text;--> statement-breakpoint
 ALTER TABLE `files` ADD `is_starred` integer DEFAULT false NOT NULL;--> statement-breakpoint
@@ -269,6 +286,8 @@ UPDATE `files` SET `stored_at` = `updated_at`;--> statement-breakpoint
 CREATE INDEX `files_folder_changed` ON `files` (`owner_id`,`folder_id`,`changed_at`,`id`);--> statement-breakpoint
 CREATE INDEX `files_changed` ON `files` (`owner_id`,`changed_at`,`id`);--> statement-breakpoint
 CREATE INDEX `files_starred` ON `files` (`owner_id`,`folder_id`,`name`) WHERE "files"."is_starred";--> statement-breakpoint
+CREATE INDEX `files_content` ON `files` (`owner_id`,`sha256`);--> statement-breakpoint
+CREATE INDEX `files_taken` ON `files` (`owner_id`,`taken`,`id`,`kind`,`folder_id`) WHERE "files"."kind" > 0;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `factors` text DEFAULT 'password' NOT NULL;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `browser` text;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `system` text;--> statement-breakpoint

@@ -234,6 +234,16 @@ export interface MirrorUpdate {
 
 export type ListQuery = Omit<NonNullable<paths['/api/files']['get']['parameters']['query']>, 'cursor'>
 
+export type TimelineQuery = NonNullable<paths['/api/timeline']['get']['parameters']['query']>
+
+/** The pictures and videos of one month. */
+export type Month = components['schemas']['Timeline']['months'][number]
+
+export interface ThumbnailOptions extends RequestOptions {
+  /** When the picture was taken, in local time without a zone: `2024-07-01T12:30:00`. */
+  takenAt?: string | undefined
+}
+
 /** A name of a file or folder is its path, such as `reports/2026/q1.pdf`. Missing folders are created with a file. */
 export interface MagicStore {
   /** Every operation of the API. Each resolves to `{ data, error, response }`; `bodyOf` returns the data or throws. */
@@ -263,6 +273,18 @@ export interface MagicStore {
    * names. Pages are requested when they are needed.
    */
   list (query?: ListQuery, options?: RequestOptions): AsyncGenerator<StoredFile, void, undefined>
+  /** Counts the pictures and videos of each month, newest first: of a folder, or with `below` also of those below. */
+  timeline (query?: TimelineQuery, options?: RequestOptions): Promise<Month[]>
+  /** Stores a WebP or JPEG of at most 64 KiB and 512 pixels a side for the content that `file` has. */
+  putThumbnail (
+    file: Pick<StoredFile, 'name' | 'sha256'>, picture: Content, options?: ThumbnailOptions
+  ): Promise<StoredFile>
+  /** The thumbnail of a file whose `hasThumbnail` is true. */
+  thumbnail (name: string, options?: RequestOptions): Promise<Blob>
+  /** Records when the content that `file` has was taken, in local time without a zone; null if it is not known. */
+  setTakenAt (
+    file: Pick<StoredFile, 'name' | 'sha256'>, takenAt: string | null, options?: RequestOptions
+  ): Promise<StoredFile>
   /** Renames a file, or moves it to another folder. Fails with `name_taken` if the new name exists. */
   rename (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
   /** Gives a file a star, or takes it, and changes nothing else. `list({ starred: true })` finds it everywhere. */
@@ -417,6 +439,22 @@ export function createMagicStore ({
     },
     mirror: (mirror = { folders: new Map(), files: new Map(), cursor: undefined }, options) =>
       follow(api, mirror, options),
+    async timeline (query = {}, options) {
+      return bodyOf(await api.GET('/api/timeline', initOf(options, { query }))).months
+    },
+    async putThumbnail (file, picture, { takenAt, ...options } = {}) {
+      const params = { ...contentOf(file), query: takenAt === undefined ? {} : { takenAt } }
+      const body = blobOf(picture)
+      return bodyOf(await api.PUT('/api/files/{name}/thumbnail', { body, ...initOf(options, params) }))
+    },
+    async thumbnail (name, options) {
+      const init = initOf(options, { path: { name } })
+      return bodyOf(await api.GET('/api/files/{name}/thumbnail', { parseAs: 'blob', ...init }))
+    },
+    async setTakenAt (file, takenAt, options) {
+      const init = initOf(options, contentOf(file))
+      return bodyOf(await api.PUT('/api/files/{name}/taken', { body: { takenAt }, ...init }))
+    },
     async rename (name, newName, options) {
       return bodyOf(await api.PATCH('/api/files/{name}', {
         body: { name: newName }, ...initOf(options, { path: { name } })
@@ -632,6 +670,11 @@ function initOf<const Params = Record<never, never>> (
   { signal }: RequestOptions = {}, params = {} as Params
 ): { params: Params, signal?: AbortSignal } {
   return { params, ...(signal && { signal }) }
+}
+
+/** The parameters of a request about the content of a file. */
+function contentOf ({ name, sha256 }: Pick<StoredFile, 'name' | 'sha256'>) {
+  return { path: { name }, header: { 'if-match': `"${sha256}"` } }
 }
 
 function ifMatchOf ({ ifMatch }: { ifMatch?: string | undefined } = {}): { 'if-match'?: string } {

@@ -83,10 +83,10 @@ export const Account = SharedObject('Account', 'Your account.', {
   usage: ExactObject('Storage used and allowed.', {
     files: Count('Number of stored files.', 3),
     folders: Count('Number of folders. They count towards the quota in files.', 0),
-    bytes: Count('Total size of the stored files, in bytes.', 52417),
+    bytes: Count('Total size of the stored files and of their thumbnails, in bytes.', 52417),
     keptBytes: Count(
-      'Bytes of versions and trash. They count towards the quota. The oldest are deleted when an upload needs the ' +
-      'space.',
+      'Bytes of versions and trash, with the thumbnails that only these have. They count towards the quota. The ' +
+      'oldest are deleted when an upload needs the space.',
       0
     ),
     uploadBytes: Count(

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Http2Stream } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Thumbnail } from '../metadata/pictures.ts'
 import { seconds } from '../metadata/preconditions.ts'
 import type { FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
@@ -82,6 +83,16 @@ export function finderOf (
     await metadata.files.correctDate(ownerId, file.name).catch(() => {})
     return files.get(ownerId, name)
   }
+}
+
+/** Answers with a thumbnail, which is a stranger's as a file is. For a route to return. */
+export function sendThumbnail (reply: FastifyReply, { type, bytes }: Thumbnail): FastifyReply {
+  return reply.headers({
+    'content-type': type,
+    'content-security-policy': SANDBOX,
+    'cross-origin-resource-policy': SAME_ORIGIN,
+    'cache-control': 'no-store'
+  }).send(bytes)
 }
 
 /** Answers with a zip, for a route to return. @throws file_damaged if its first bytes can't be read. */

@@ -4,21 +4,38 @@ import { callerOf } from '../http/caller.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
-import { type FilePage, type FilePosition, type FileSearch, isByChange } from '../metadata/records.ts'
+import { type FilePage, type FilePosition, type FileRecord, type FileSearch, isByChange } from '../metadata/records.ts'
+import type { TimelinePage } from '../metadata/timelines.ts'
 import { invalidField } from '../problems.ts'
 import { positionOf, type Listing } from './cursor.ts'
 import { downloadFile, type DownloadQuery, headFile } from './download-schemas.ts'
-import { finderOf, sendFile } from './file-response.ts'
+import { finderOf, sendFile, sendThumbnail } from './file-response.ts'
 import { breakFileLock, FILE_LOCK_PATH } from './lock-schemas.ts'
 import { folderOrRoot, getName, namePrefix } from './names.ts'
 import {
-  copyFile, deleteFile, fileLinks, type FileListQuery, fileOf, type FileParams, getFile, listFiles, pathOf, renameFile
+  copyFile, deleteFile, fileLinks, type FileListQuery, fileOf, type FileParams, getFile, getTimeline, listFiles, pathOf,
+  renameFile
 } from './schemas.ts'
 import { refuseBesideStarred, searchOf, signalOf } from './searches.ts'
+import { getThumbnail, setTakenAt, TAKEN_PATH, THUMBNAIL_PATH } from './thumbnail-schemas.ts'
+import { namedContent, parseTakenAt } from './thumbnails.ts'
+import { isTaken, picturesOf, timelineOf } from './timelines.ts'
+
+/** Which page to read. The signal ends a search early. */
+type WantedPage = Pick<FileSearch, 'limit' | 'after' | 'signal'>
+
+interface FileListing {
+  readonly listing: Listing
+  readonly read: (page: WantedPage) => Promise<{
+    readonly entries: readonly FileRecord[]
+    readonly next: FilePosition | null
+    readonly search: { readonly searched?: number }
+  }>
+}
 
 /** Operations that read files and their metadata. */
 export const readFileRoutes: Routes = async (app, services) => {
-  const { files, metadata, cursors, links, ids, limitTransfers } = services
+  const { files, thumbnails, metadata, cursors, links, ids, limitTransfers } = services
 
   function send (
     request: FastifyRequest,
@@ -48,6 +65,35 @@ export const readFileRoutes: Routes = async (app, services) => {
     return { entries, next, search: { searched } }
   }
 
+  const takenPage = async (ownerId: number, { limit, ...timeline }: TimelinePage) => {
+    const { entries, next = null } = await metadata.timelines.list(ownerId, { ...timeline, limit: limit - 1 })
+    return { entries, next, search: {} }
+  }
+
+  /** What a query lists: what its cursors are for, and what reads a page. */
+  function listingOf (ownerId: number, { order = 'name', ...query }: Static<typeof FileListQuery>): FileListing {
+    if (isTaken(order) || query.kind !== undefined) {
+      const timeline = timelineOf({ ...query, order })
+      const { folder = '/', isBelow, kinds } = timeline
+      return {
+        listing: [ownerId, order, folder, String(isBelow), ...kinds],
+        read: page => takenPage(ownerId, { ...timeline, ...page })
+      }
+    }
+    const { starred: isStarred = false } = query
+    const selection = selectionOf({ ...query, order })
+    const search = searchOf(query)
+    const { folder, prefix } = { ...selection, ...search }
+    const searched = search === undefined ? [] : [String(search.isBelow), ...search.texts]
+    return {
+      // No folder has the path `/`.
+      listing: [ownerId, order, folder ?? '/', prefix ?? '', ...searched, ...isStarred ? ['starred'] : []],
+      read: ({ signal, ...page }) => search === undefined
+        ? listPage(ownerId, { ...selection, isStarred, ...page })
+        : foundPage(ownerId, { ...search, order, ...page, signal })
+    }
+  }
+
   app.get('/api/files', {
     links: {
       200: nextPageOf('listFiles', {
@@ -57,27 +103,26 @@ export const readFileRoutes: Routes = async (app, services) => {
         contains: '$request.query.contains',
         words: '$request.query.words',
         below: '$request.query.below',
-        starred: '$request.query.starred'
+        starred: '$request.query.starred',
+        kind: '$request.query.kind'
       })
     },
     schema: listFiles
   }, async (request, reply) => {
     const { id: ownerId } = callerOf(request).account
-    const { starred: isStarred = false } = request.query
-    const selection = selectionOf(request.query)
-    const search = searchOf(request.query)
-    const { order, folder, prefix } = { ...selection, ...search }
-    const searched = search === undefined ? [] : [String(search.isBelow), ...search.texts]
-    // No folder has the path `/`.
-    const listing: Listing = [ownerId, order, folder ?? '/', prefix ?? '', ...searched, ...isStarred ? ['starred'] : []]
+    const { listing, read } = listingOf(ownerId, request.query)
     const after = await cursors.read<FilePosition>(request.query.cursor, listing)
-    const limit = limitOf(request.query)
-    const found = search === undefined
-      ? await listPage(ownerId, { ...selection, isStarred, limit, after })
-      : await foundPage(ownerId, { ...search, order, limit, after, signal: signalOf(reply.raw) })
+    const found = await read({ limit: limitOf(request.query), after, signal: signalOf(reply.raw) })
     const page = { ...found, next: found.next && cursors.write(found.next, listing) }
     const { entries, next } = await linkPage(reply, page, { links, path: '/api/files' })
     return { files: entries.map(file => fileOf(file, request.raw, { links, ids })), next, ...found.search }
+  })
+
+  app.get('/api/timeline', {
+    schema: getTimeline
+  }, async (request, reply) => {
+    const selection = { ...picturesOf(request.query), signal: signalOf(reply.raw) }
+    return { months: await metadata.timelines.months(callerOf(request).account.id, selection) }
   })
 
   app.get('/api/files/:name', {
@@ -86,10 +131,19 @@ export const readFileRoutes: Routes = async (app, services) => {
     const file = await files.get(callerOf(request).account.id, request.params.name)
     return fileOf(file, request.raw, { links, ids })
   })
+
+  app.get(THUMBNAIL_PATH, {
+    schema: getThumbnail
+  }, async (request, reply) => {
+    const file = await files.get(callerOf(request).account.id, request.params.name)
+    return sendThumbnail(reply, await thumbnails.get(file))
+  })
 }
 
-/** Operations that rename, copy and delete files, and break their locks. */
-export const changeFileRoutes: Routes = async (app, { files, metadata, copies, links, ids, limitTransfers }) => {
+/** Operations that rename, copy, describe and delete files, and break their locks. */
+export const changeFileRoutes: Routes = async (app, services) => {
+  const { files, thumbnails, metadata, copies, links, ids, limitTransfers } = services
+
   app.delete('/uploads/:name', {
     schema: deleteFile
   }, async (request, reply) => {
@@ -119,6 +173,15 @@ export const changeFileRoutes: Routes = async (app, { files, metadata, copies, l
     return fileOf(file, request.raw, { links, ids })
   })
 
+  app.put(TAKEN_PATH, {
+    schema: setTakenAt
+  }, async request => {
+    const { params: { name }, body, headers } = request
+    const takenAt = body.takenAt === null ? null : parseTakenAt(body.takenAt)
+    const told = { takenAt, precondition: namedContent(headers) }
+    return fileOf(await thumbnails.put(callerOf(request).account, name, told), request.raw, { links, ids })
+  })
+
   app.delete(FILE_LOCK_PATH, {
     schema: breakFileLock
   }, async (request, reply) => {
@@ -133,7 +196,7 @@ export const changeFileRoutes: Routes = async (app, { files, metadata, copies, l
  * @throws not_found.
  */
 function selectionOf (
-  { folder, order = 'name', prefix, contains, words, starred = false }: Static<typeof FileListQuery>
+  { folder, order, prefix, contains, words, starred = false }: Omit<Static<typeof FileListQuery>, 'order'> & Pick<FilePage, 'order'>
 ): Pick<FilePage, 'order' | 'folder' | 'prefix'> {
   const isByName = order === 'name' || order === '-name'
   if (prefix !== undefined && (contains ?? words) !== undefined) {

@@ -3,11 +3,12 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { Links } from '../http/links.ts'
 import { PageSize } from '../http/pagination.ts'
 import {
-  Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, OneOf,
-  SharedObject, Timestamp
+  Count, dateOf, ExactObject, knownDateOf, knownLocalTimeOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText,
+  NullableTimestamp, OneOf, SharedObject, Timestamp
 } from '../http/wire-values.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
+import { MAX_MONTHS, takenOrders } from '../metadata/timelines.ts'
 import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { MAX_NAME_BYTES, MAX_TYPE_LENGTH } from './names.ts'
@@ -61,6 +62,11 @@ export const Starred = (kind: 'file' | 'folder', more: string) => Type.Boolean({
   description: `Whether the owner has given the ${kind} a star. It stays when the ${kind} is renamed or moved. ${more}`,
   examples: [false]
 })
+/** A local time, without a zone. */
+export const LOCAL_TIME = { pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$', maxLength: 19 }
+
+export const NullableLocalTime = (description: string, example: string | null = null) =>
+  NullableText({ ...LOCAL_TIME, description, examples: [example] })
 
 export const StoredFile = SharedObject('StoredFile', 'Metadata of a stored file.', {
   id: StoredId('Id of the file. It stays the same when the file is renamed, moved, replaced, or restored from the ' +
@@ -89,6 +95,12 @@ export const StoredFile = SharedObject('StoredFile', 'Metadata of a stored file.
   changedAt: Timestamp('When the content was last changed, as far as it is known: `modifiedAt`, or if that is null, ' +
     'when these bytes were stored.'),
   starred: Starred('file', 'New content and a restore from the trash keep it. A copy has none.'),
+  takenAt: NullableLocalTime('When a picture or video was taken, in local time without a zone, as a client has told ' +
+    'it; null if none has.'),
+  hasThumbnail: Type.Boolean({
+    description: 'Whether a client has stored a thumbnail of these bytes.',
+    examples: [false]
+  }),
   url: Type.String({
     format: 'uri-reference',
     maxLength: 4096,
@@ -144,7 +156,18 @@ export const WordsQuery = (entries: 'files' | 'folders') => ({
     'order, with spaces between them. Upper and lower case and accents make no difference. Without `folder`, ' +
     'searches everywhere.'),
   below: Type.Optional(Type.Boolean({
-    description: 'Search with `words` in all folders below `folder` too.'
+    description: entries === 'files'
+      ? 'Those in all folders below `folder` too. Needs `words` or `kind`.'
+      : 'Search with `words` in all folders below `folder` too.'
+  }))
+})
+
+/** The query parameter `kind`. It has no example, because Swagger UI would send it. */
+export const KindQuery = (description: string) => ({
+  kind: Type.Optional(Type.String({
+    pattern: '^(?:image|video)(?:,(?:image|video))?$',
+    maxLength: 11,
+    description: `${description} \`image\`, \`video\`, or both with a comma, by the first part of the media type.`
   }))
 })
 
@@ -164,11 +187,12 @@ export const FileListQuery = Type.Object({
     'and `-name` list all files: those in the root, then folder after folder. `changed` and `-changed` list all ' +
     'files too. Another order, or a `prefix`, lists the root. A search without it finds files in all folders, in ' +
     'every order.'),
-  order: Type.Optional(OneOf(fileOrders, {
+  order: Type.Optional(OneOf([...fileOrders, ...takenOrders], {
     default: 'name',
     description: '`name`: by code point. `natural`: as people sort names, `file 2` before `file 10` and `apple` ' +
-      'before `Zebra`, in one folder. `changed`: by `changedAt`, the earliest first. A minus reverses these. By ' +
-      'creation time, or by size.'
+      'before `Zebra`, in one folder. `changed`: by `changedAt`, the earliest first. `taken`: pictures and videos by ' +
+      '`takenAt`, or where that is null, `changedAt`; needs `kind`. A minus reverses these. By creation time, or by ' +
+      'size.'
   })),
   prefix: Type.Optional(Type.String({
     format: 'file-name-prefix',
@@ -179,7 +203,8 @@ export const FileListQuery = Type.Object({
   contains: SearchText('Only files whose last segment contains this text. Upper and lower case and accents make no ' +
     'difference: `strasse` finds `Straße.jpg`, `lodz` finds `Łódź.txt`. Not together with `prefix` or `words`.'),
   ...WordsQuery('files'),
-  ...StarredQuery('files')
+  ...StarredQuery('files'),
+  ...KindQuery('Only pictures, only videos, or both. Needs the order `taken` or `-taken`.')
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no file can have is 404, not 400.
@@ -321,18 +346,52 @@ export const listFiles = {
     'so a page can have fewer files than `limit`, or none: only `next: null` is the end. In another order `next` is ' +
     'always null, and the page has the first files of that order among these names, which are those of the root, ' +
     'then of folder after folder: if `searched` is more than 98,000, or if there are `limit` files, search in the ' +
-    'order `name` to find all. A file that is renamed or moved during a search can be missing.',
+    'order `name` to find all. A file that is renamed or moved during a search can be missing.\n\nWith `kind`, ' +
+    'lists the pictures and videos directly in `folder` or in the root, or with `below=true` also those below it, in ' +
+    'the order in which they were taken. One request looks at no more than 100,000 pictures and videos of the ' +
+    'account, so here too a page can be short, and only `next: null` is the end. `GET /api/timeline` counts them by ' +
+    'month.',
   curl: [
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"',
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/reports/first.pdf',
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?folder=reports"',
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?folder=reports&order=natural"',
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?contains=report&order=newest"',
-    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?words=pdf+first&folder=reports&below=true"'
+    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?words=pdf+first&folder=reports&below=true"',
+    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?kind=image,video&below=true&order=-taken"'
   ],
   querystring: FileListQuery,
   response: {
     200: { ...answer(FileList, 'A page.'), headers: nextPage },
+    ...problems(['not_found'])
+  }
+}
+
+export const Timeline = SharedObject('Timeline', 'How many pictures and videos there are of each month.', {
+  months: Type.Array(ExactObject('A month.', {
+    month: Type.String({
+      pattern: '^[0-9]{4}-[0-9]{2}$', maxLength: 7, description: 'Year and month.', examples: ['2024-07']
+    }),
+    files: Count('Pictures and videos of this month.', 312)
+  }), {
+    maxItems: MAX_MONTHS,
+    description: `The months that have some, the newest first. Of more than ${MAX_MONTHS}, the newest.`
+  })
+})
+
+export const getTimeline = {
+  operationId: 'getTimeline',
+  summary: 'Count pictures by month',
+  description: 'Counts the pictures and videos of each month, by `takenAt`, or where that is null, by `changedAt` in ' +
+    'UTC. `GET /api/files` with `kind` and the order `-taken` lists them in this order.',
+  curl: 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/timeline?below=true"',
+  querystring: Type.Object({
+    ...FolderQuery('Those directly in this folder; in the root without it.'),
+    below: Type.Optional(Type.Boolean({ description: 'Those in all folders below `folder` too.' })),
+    ...KindQuery('Both by default.')
+  }, { additionalProperties: false }),
+  response: {
+    200: answer(Timeline, 'The months.'),
     ...problems(['not_found'])
   }
 }
@@ -422,7 +481,10 @@ export interface Describing { readonly links: Links, readonly ids: Ids }
 
 /** A file as clients see it. */
 export function fileOf (file: FileRecord, request: IncomingMessage, { links, ids }: Describing): StoredFile {
-  const { id, folderId, name, size, type, sha256, createdAt, updatedAt, modifiedAt, changedAt, isStarred } = file
+  const {
+    id, folderId, name, size, type, sha256, createdAt, updatedAt, modifiedAt, changedAt, takenAt, hasThumbnail,
+    isStarred
+  } = file
   return {
     id: ids.file(id),
     folderId: ids.folder(folderId),
@@ -435,6 +497,8 @@ export function fileOf (file: FileRecord, request: IncomingMessage, { links, ids
     modifiedAt: knownDateOf(modifiedAt),
     changedAt: dateOf(changedAt),
     starred: isStarred,
+    takenAt: knownLocalTimeOf(takenAt),
+    hasThumbnail,
     url: links.to(request, pathOf(file))
   }
 }

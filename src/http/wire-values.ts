@@ -93,6 +93,16 @@ export function knownDateOf (milliseconds: number | null): string | null {
   return milliseconds === null ? null : dateOf(milliseconds)
 }
 
+/** A local time, without a zone, as clients see it. */
+export function localTimeOf (time: number): string {
+  return new Date(time).toISOString().replace('.000Z', '')
+}
+
+/** The same for one that may be unknown. */
+export function knownLocalTimeOf (time: number | null): string | null {
+  return time === null ? null : localTimeOf(time)
+}
+
 /** The length of a request body as its head announces it; undefined if it is not known in advance. */
 export function announcedLength (request: IncomingMessage): number | undefined {
   const length = request.headers['content-length']

@@ -3,7 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { originOf } from '../accounts/network.ts'
 import type { Listing } from '../files/cursor.ts'
 import type { DownloadRequest } from '../files/download.ts'
-import { sendFile, sendZip } from '../files/file-response.ts'
+import { sendFile, sendThumbnail, sendZip } from '../files/file-response.ts'
 import { folderOrRoot, getName } from '../files/names.ts'
 import { problemOf, sendProblem } from '../http/error-handler.ts'
 import { prefersHtml, prepareHtml, sendHtml } from '../http/html.ts'
@@ -18,8 +18,8 @@ import { admitVisitors, linkCookieOf } from './admission.ts'
 import { UNLOCKED_SECONDS } from './link-passwords.ts'
 import { positionOf, createSharedContent, type SharedPosition } from './shared-content.ts'
 import {
-  downloadSharedFile, downloadSharedZip, getSharedLink, headSharedFile, LINK_FILE_PATH, LINK_PATH, listSharedFolder,
-  sharedLinkOf, sharedListOf, unlockLink
+  downloadSharedFile, downloadSharedZip, getSharedLink, getSharedThumbnail, headSharedFile, LINK_FILE_PATH, LINK_PATH,
+  LINK_THUMBNAIL_PATH, listSharedFolder, sharedLinkOf, sharedListOf, unlockLink
 } from './visitor-schemas.ts'
 
 /** Visitors are told the limits of the link, not those of its owner. */
@@ -90,7 +90,7 @@ interface WantedBytes extends Partial<Pick<DownloadRequest, 'disposition'>> { re
 
 /** Operations of `download` links. */
 const contentRoutes: Routes = async (app, services) => {
-  const { cursors, links, linkUses, connections, zips, limitVisits, limitSharedZips } = services
+  const { cursors, links, linkUses, connections, thumbnails, zips, limitVisits, limitSharedZips } = services
   admitVisitors(app, services, { kind: 'download' })
   const content = createSharedContent(services)
 
@@ -109,6 +109,13 @@ const contentRoutes: Routes = async (app, services) => {
 
   app.head(LINK_FILE_PATH, headSharedFile, async (request, reply) =>
     send(request, reply, { ...request.params, ...request.query }))
+
+  app.get(LINK_THUMBNAIL_PATH, {
+    schema: getSharedThumbnail
+  }, async (request, reply) => {
+    const find = content.finderOf(visitOf(request), request.params.name)
+    return sendThumbnail(reply, await thumbnails.get(await find()))
+  })
 
   app.get(`${LINK_PATH}/zip`, {
     onRequest: limitSharedZips,

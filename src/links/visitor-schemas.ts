@@ -2,12 +2,14 @@ import { Type, type Static } from '@sinclair/typebox'
 import { directResponses, disposition, DownloadHeaders, HeadHeaders, headResponses } from '../files/download-schemas.ts'
 import { Folder } from '../files/folder-schemas.ts'
 import { Cursor, FileParams, FolderQuery, NextCursor, nextPage, StoredFile } from '../files/schemas.ts'
+import { thumbnailResponses } from '../files/thumbnail-schemas.ts'
 import { ZIP_RULES, zipFile } from '../files/zip-schemas.ts'
 import { Html } from '../http/html.ts'
 import { PageSize } from '../http/pagination.ts'
 import type { Visit } from '../http/caller.ts'
 import {
-  Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, SharedObject
+  Count, dateOf, knownDateOf, knownLocalTimeOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp,
+  SharedObject
 } from '../http/wire-values.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { Amount, FileRecord, FolderRecord } from '../metadata/records.ts'
@@ -19,6 +21,7 @@ import type { SharedEntry } from './shared-content.ts'
 /** The paths of a link and what it gives. */
 export const LINK_PATH = '/s/:secret'
 export const LINK_FILE_PATH = `${LINK_PATH}/files/:name`
+export const LINK_THUMBNAIL_PATH = `${LINK_PATH}/thumbnails/:name`
 
 const { name, size, type } = StoredFile.properties
 
@@ -255,6 +258,23 @@ export const downloadSharedFile = {
   response: directResponses
 }
 
+export const getSharedThumbnail = {
+  operationId: 'getSharedThumbnail',
+  summary: 'Get a thumbnail by a link',
+  description: 'Returns the small picture of a file, as `getThumbnail` does; `hasThumbnail` of the file tells ' +
+    `whether there is one. Counts no use. ${password}`,
+  curl: [reportSecret, 'curl -f -o copy.webp "http://127.0.0.1:5000/s/$secret/thumbnails/report.pdf"'],
+  params: Type.Object({
+    ...SecretParams.properties,
+    name: {
+      ...FileParams.properties.name,
+      description: 'Path of the file from the linked folder as one segment, with `%2F` for `/`. For a link of a ' +
+        'file, any name returns the thumbnail of that file.'
+    }
+  }),
+  response: thumbnailResponses
+}
+
 export const downloadSharedZip = {
   operationId: 'downloadSharedZip',
   summary: 'Download a linked folder as a zip',
@@ -316,7 +336,7 @@ function sharedFolderOf (
 }
 
 function sharedFileOf (file: FileRecord, urlOf: (path: string) => string): Static<typeof SharedFile> {
-  const { name, size, type, sha256, createdAt, updatedAt, modifiedAt, changedAt } = file
+  const { name, size, type, sha256, createdAt, updatedAt, modifiedAt, changedAt, takenAt, hasThumbnail } = file
   return {
     name,
     size,
@@ -326,6 +346,8 @@ function sharedFileOf (file: FileRecord, urlOf: (path: string) => string): Stati
     updatedAt: dateOf(updatedAt),
     modifiedAt: knownDateOf(modifiedAt),
     changedAt: dateOf(changedAt),
+    takenAt: knownLocalTimeOf(takenAt),
+    hasThumbnail,
     url: urlOf(`/files/${name.split('/').map(encodeURIComponent).join('/')}`)
   }
 }

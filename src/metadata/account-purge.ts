@@ -1,4 +1,4 @@
-import { eq, inArray, isNotNull } from 'drizzle-orm'
+import { and, eq, inArray, isNotNull } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import { type Db, pipeline, type Query, query } from './rule.ts'
 import type { Tables } from './schema.ts'
@@ -38,20 +38,25 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
 
 /** What deletes rows of an account, in this order. The account itself goes when all of them find none. */
 function removalsOf (
-  { changes, deletions, files, folders, kept, uploads }: Tables, ownerId: number, limit: number
+  { changes, deletions, files, folders, kept, pictures, uploads }: Tables, ownerId: number, limit: number
 ): Query<RemovedRow[]>[] {
+  const isTheirs = ({ ownerId: owner }: Record<'ownerId', PgColumn>) => eq(owner, ownerId)
   const remove = (
     table: PgTable & Record<'id' | 'ownerId', PgColumn>, returned: Record<string, PgColumn>
   ) => (db: Db) => {
-    const some = db.select({ id: table.id }).from(table).where(eq(table.ownerId, ownerId)).limit(limit)
+    const some = db.select({ id: table.id }).from(table).where(isTheirs(table)).limit(limit)
     return db.delete(table).where(inArray(table.id, some)).returning(returned)
   }
+  const { sha256 } = pictures
   return [
     remove(uploads, { blobId: uploads.blobId, result: uploads.result }),
     remove(files, { blobId: files.blobId }),
     // A folder has no blob.
     remove(kept, { blobId: kept.id, result: kept.folder }),
     remove(deletions, { id: deletions.id }),
+    db => db.delete(pictures).where(and(
+      isTheirs(pictures), inArray(sha256, db.select({ sha256 }).from(pictures).where(isTheirs(pictures)).limit(limit))
+    )).returning({ id: sha256 }),
     remove(folders, { id: folders.id }),
     remove(changes, { id: changes.id })
   ]

@@ -50,13 +50,15 @@ export function createAccounts (services: Services) {
   const count = (table: string) =>
     sql`(SELECT count(*) FROM ${sql.raw(table)} r WHERE r.owner_id = accounts.id)`.mapWith(Number)
   const sum = (table: string) =>
-    sql`(SELECT cast(coalesce(sum(r.size), 0) AS bigint) FROM ${sql.raw(table)} r
-      WHERE r.owner_id = accounts.id)`.mapWith(Number)
+    sql`(SELECT cast(coalesce(sum(r.size), 0) AS bigint) FROM ${sql.raw(table)} r WHERE r.owner_id = accounts.id)`
+  const withThumbnails = (table: string, isTheirs: SQL) =>
+    sql`(${sum(table)} + (SELECT cast(coalesce(sum(p.size), 0) AS bigint) FROM pictures p
+      WHERE p.owner_id = accounts.id AND ${isTheirs}))`.mapWith(Number)
   const actual = {
-    usedBytes: sum('files'),
+    usedBytes: withThumbnails('files', sql`NOT p.is_kept`),
     usedFiles: count('files'),
     usedFolders: count('folders'),
-    keptBytes: sum('kept'),
+    keptBytes: withThumbnails('kept', sql`p.is_kept`),
     keptContents: count('kept')
   }
 

@@ -9,7 +9,7 @@ export function accountColumns ({ accounts }: Tables) {
 
 /** The columns of a `FileRecord`: its name is the whole path. */
 export function fileColumns ({ files }: Tables) {
-  const { properties: _properties, sortKey: _sortKey, ...columns } = getTableColumns(files)
+  const { properties: _properties, sortKey: _sortKey, kind: _kind, ...columns } = getTableColumns(files)
   return { ...columns, name: wholeName(files) }
 }
 

@@ -10,9 +10,10 @@ import type { Deletion, RetainedRow } from './retention-records.ts'
 import { targetsOf, targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
 import { bytesToEvict, type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
 import { segmentColumns, splitPath } from './paths.ts'
+import { factsOf } from './pictures.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import {
-  existing, first, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule
+  existing, first, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule
 } from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
 import type { BaseServices } from './services.ts'
@@ -52,7 +53,7 @@ interface ContentOrigin {
 export type FileContents = ReturnType<typeof createFileContents>
 
 export function createFileContents ({
-  engine, owners, tree, retention, deletions, guard, changeLog, discard, retentionPolicy
+  engine, owners, tree, retention, deletions, guard, changeLog, discard, pictureUse, retentionPolicy
 }: BaseServices & { retention: Retention }) {
   const { tables } = engine
   const { files } = tables
@@ -61,6 +62,12 @@ export function createFileContents ({
 
   const find = (ownerId: number, name: string) =>
     queries.byPath({ ownerId, ...splitPath(name) }, first)
+
+  /** Files got these contents, or have them no more. */
+  function * settle (ownerId: number, ...changed: FileRecord[]): Rule<void> {
+    const pictured = changed.filter(({ hasThumbnail, takenAt }) => hasThumbnail || takenAt !== null)
+    if (pictured.length > 0) yield * pictureUse.settle(ownerId, pictured.map(({ sha256 }) => sha256))
+  }
 
   /** Gives a file the dead properties of another one. */
   function copyProperties (id: number, from: number) {
@@ -87,6 +94,7 @@ export function createFileContents ({
     )
     const bytes = bytesToEvict(quota, { owner, reserved, arrivedBytes: size })
     yield * retention.evict(ownerId, { bytes, time })
+    yield * settle(ownerId, created as FileRecord)
     return created as FileRecord
   }
 
@@ -142,6 +150,7 @@ export function createFileContents ({
       lease
     )
     const dropped = yield * retention.drop(surplus ?? [], time)
+    yield * settle(ownerId, current, replaced as FileRecord)
     return { replaced: replaced as FileRecord, keptBytes: keptBytes - dropped }
   }
 
@@ -172,6 +181,7 @@ export function createFileContents ({
       })
     )
     yield * retention.drop(versions ?? [], time)
+    yield * settle(owner.id, ...removed)
     yield * retention.trim(owner, { newest: String(blobIds.at(-1)), added: keptCount, time })
   }
 
@@ -268,13 +278,15 @@ export function createFileContents ({
       const folderId = yield * makeParents({ bytes: size, files: 1 }, context)
       const properties = sql`(SELECT k.properties FROM kept k WHERE k.id = ${blobId})`
       const updatedAt = Math.max(keptAt, time)
-      const values = { ...entry, id, folderId, ...segmentColumns(name), blobId, updatedAt, properties }
+      const facts = factsOf(owner.id, entry.sha256)
+      const values = { ...entry, id, folderId, ...segmentColumns(name), blobId, updatedAt, properties, ...facts }
       const [[restored]] = yield * pipeline(
         query(db => db.insert(files).values(values as never).returning(fileColumns(tables))),
         changeLog.stored({ ownerId: owner.id, name, blobId }, time),
         owners.charge(owner.id, { usedBytes: size, usedFiles: 1, keptBytes: -size, keptContents: -1 }),
         retention.take(entry)
       )
+      yield * settle(owner.id, restored as FileRecord)
       return restored as FileRecord
     }
   }
@@ -285,12 +297,19 @@ function queriesOf ({ tables, isAmong }: Engine) {
   const record = fileColumns(tables)
   return prepared('files', {
     byPath: db => db.select(record).from(files).where(hasPath(tables, placeholders('ownerId', 'folder', 'name'))),
-    insert: db => db.insert(files).values(placeholders(
-      'ownerId', 'folderId', 'name', 'sortKey', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt',
-      'storedAt', 'modifiedAt'
-    )).returning(record),
+    insert: db => db.insert(files).values({
+      ...placeholders(
+        'ownerId', 'folderId', 'name', 'sortKey', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt',
+        'storedAt', 'modifiedAt'
+      ),
+      ...factsOf(placeholder('ownerId'), placeholder('sha256'))
+    }).returning(record),
     update: db => db.update(files)
-      .set(placeholders('size', 'type', 'sha256', 'blobId', 'updatedAt', 'storedAt', 'modifiedAt'))
+      .set({
+        ...placeholders('size', 'type', 'sha256', 'blobId', 'updatedAt', 'storedAt', 'modifiedAt'),
+        // With the name of the table: in the subquery it would be another one.
+        ...factsOf(sql`files.owner_id`, placeholder('sha256'))
+      })
       .where(matching(files, 'id')).returning(record),
     remove: db => db.delete(files).where(isAmong(files.id, 'ids'))
   })

@@ -72,7 +72,7 @@ export interface EventSelection {
 }
 
 /** A file as stored. `name` is its path. Its id stays when it is renamed or gets new content. */
-export type FileRecord = Omit<RowOf<'files'>, 'properties' | 'sortKey'>
+export type FileRecord = Omit<RowOf<'files'>, 'properties' | 'sortKey' | 'kind'>
 
 /** A file whose bytes are on stable storage already. */
 export interface NewFile

@@ -16,7 +16,11 @@ interface Eviction { readonly bytes: number, readonly newest?: string, readonly 
 class TooManyDeletions extends Error {}
 
 /** What has to be known of content to delete it. */
-type RetainedItem = Pick<RetainedRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size' | 'deletedWith' | 'folder'>
+interface RetainedItem
+  extends Pick<RetainedRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size' | 'sha256' | 'deletedWith' | 'folder'> {
+  /** Whether something else is known of its content. */
+  readonly isPictured: boolean
+}
 
 interface Selection { readonly chosen: RetainedItem[], readonly missing: number }
 
@@ -32,7 +36,7 @@ const FIRST_BATCH = 10
 export type Retention = ReturnType<typeof createRetention>
 
 export function createRetention (
-  { engine, owners, deletions, discard, retentionPolicy, ownerWrite }: BaseServices
+  { engine, owners, deletions, discard, pictureUse, retentionPolicy, ownerWrite }: BaseServices
 ) {
   const queries = queriesOf(engine, retentionPolicy.versions)
   const { deletions: maxDeletions = MAX_DELETIONS } = retentionPolicy
@@ -51,6 +55,11 @@ export function createRetention (
     const blobIds = contents.filter(({ folder }) => folder === null).map(({ id }) => id)
     yield * pipeline(queries.remove({ ids }), discard(blobIds, time), ...charges)
     yield * deletions.subtract(contents)
+    const pictured = contents.filter(({ isPictured }) => isPictured)
+    for (const ownerId of new Set(pictured.map(({ ownerId }) => ownerId))) {
+      const theirs = pictured.filter(content => content.ownerId === ownerId)
+      yield * pictureUse.settle(ownerId, theirs.map(({ sha256 }) => sha256))
+    }
     return bytesOf(contents)
   }
 
@@ -214,8 +223,11 @@ export function createRetention (
 }
 
 function queriesOf ({ tables: { files, folders, kept }, isAmong }: Engine, maxVersions: number) {
-  const { id, ownerId, fileId, name, size, deletedWith, folder } = getTableColumns(kept)
-  const columns = { id, ownerId, fileId, name, size, deletedWith, folder }
+  const { id, ownerId, fileId, name, size, sha256, deletedWith, folder } = getTableColumns(kept)
+  // Raw SQL: in a query of one table Drizzle omits the table's name.
+  const isPictured = sql`EXISTS (SELECT 1 FROM pictures p
+    WHERE p.owner_id = kept.owner_id AND p.sha256 = kept.sha256)`.mapWith(Boolean)
+  const columns = { id, ownerId, fileId, name, size, sha256, deletedWith, folder, isPictured }
   const select = (db: Db, condition: SQL | undefined) => db.select(columns).from(kept).where(condition)
   const isVersion = and(matching(kept, 'fileId'), isNull(kept.name))
   // Of a file that exists only versions are kept.

@@ -35,6 +35,7 @@ export interface Dialect {
   readonly key: ColumnOf<CustomColumn<string>>
   /** A number that the database computes from other columns. */
   readonly computed: (expression: SQL) => ColumnOf<HasGenerated<NotNull<NumberColumn>>>
+  readonly bytes: ColumnOf<CustomColumn<Buffer>>
   /** JSON that nothing looks into. */
   readonly json: <T>(name: string) => CustomColumn<T>
   /** The primary key: a number that is never used twice. */
@@ -292,6 +293,13 @@ export function createTables (dialect: Dialect) {
     modifiedAt: optional.number,
     // When the content was last changed, as far as it is known.
     changedAt: computed(sql`coalesce(modified_at, stored_at)`),
+    // What `pictures` knows of the content.
+    takenAt: optional.number,
+    hasThumbnail: no,
+    // What a timeline is ordered by.
+    taken: computed(sql`coalesce(taken_at, modified_at, stored_at)`),
+    // 1 for a picture, 2 for a video, 0 for all else.
+    kind: computed(sql`CASE lower(substr(type, 1, 6)) WHEN 'image/' THEN 1 WHEN 'video/' THEN 2 ELSE 0 END`),
     sortKey,
     properties: json<readonly Property[]>,
     isStarred: no
@@ -305,7 +313,11 @@ export function createTables (dialect: Dialect) {
     index('files_folder_size').on(columns.ownerId, columns.folderId, columns.size, columns.id),
     index('files_changed').on(columns.ownerId, columns.changedAt, columns.id),
     // Partial: few have a star.
-    index('files_starred').on(columns.ownerId, columns.folderId, columns.name).where(sql`${columns.isStarred}`)
+    index('files_starred').on(columns.ownerId, columns.folderId, columns.name).where(sql`${columns.isStarred}`),
+    index('files_content').on(columns.ownerId, columns.sha256),
+    // Partial: most files are neither pictures nor videos. With what a timeline is filtered by.
+    index('files_taken').on(columns.ownerId, columns.taken, columns.id, columns.kind, columns.folderId)
+      .where(sql`${columns.kind} > 0`)
   ])
 
   /** Folders, but not the root. A move changes the paths of the folders below, and no file. */
@@ -364,10 +376,31 @@ export function createTables (dialect: Dialect) {
     index('kept_alone').on(columns.ownerId, columns.keptAt, columns.id)
       .where(sql`${isNotNull(columns.name)} and ${isNull(columns.deletedWith)}`),
     index('kept_file').on(columns.fileId, columns.keptAt, columns.id),
+    index('kept_content').on(columns.ownerId, columns.sha256),
     index('kept_age').on(columns.keptAt, columns.id),
     index('kept_deletion').on(columns.ownerId, columns.deletedWith, columns.keptAt, columns.id)
       .where(isNotNull(columns.deletedWith))
   ])
+
+  /**
+   * What clients told of pictures and videos, by their content: a small picture, and when it was taken. A row ends with
+   * the last file and kept content that has these bytes. The small pictures are no blobs: a grid asks for a hundred of
+   * them, which would be as many files to open, or requests to a bucket.
+   */
+  const pictures = table('pictures', named({
+    ownerId: owner,
+    sha256: key,
+    // Of `bytes`; 0 without.
+    size: zero,
+    // Whether no file has the content, only versions and trash. Then `size` is in `keptBytes`, else in `usedBytes`.
+    isKept: no,
+    // Milliseconds since 1970 of the local time, as if it were UTC; null if it is not known.
+    takenAt: optional.number,
+    // Of `bytes`.
+    type: optional.text,
+    // The small picture; null if only the date is known. The last column, for long rows are read from their beginning.
+    bytes: optional.bytes
+  }), columns => [primaryKey({ columns: [columns.ownerId, columns.sha256] })])
 
   /** What deletions of folders and of many files have in the trash. A row ends with the last of that. */
   const deletions = table('deletions', named({
@@ -547,6 +580,7 @@ export function createTables (dialect: Dialect) {
     files,
     folders,
     kept,
+    pictures,
     deletions,
     locks,
     changes,

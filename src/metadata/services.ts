@@ -22,6 +22,7 @@ import { createLockGuard } from './lock-guard.ts'
 import { createLocks } from './locks.ts'
 import { createMethods, watchRemovals } from './methods.ts'
 import { createOwners } from './owners.ts'
+import { createPictures, createPictureUse } from './pictures.ts'
 import { createProperties } from './properties.ts'
 import { createRetention } from './retention.ts'
 import type { RetentionPolicy } from './retention-records.ts'
@@ -29,6 +30,7 @@ import { createRetentionRemovals } from './retention-removals.ts'
 import { createSealedTexts } from './sealed-texts.ts'
 import { createSearchTurns } from './searches.ts'
 import { createSortKeys } from './sort-keys.ts'
+import { createTimelines } from './timelines.ts'
 import { createTokenRemover, createTokens } from './tokens.ts'
 import { createTrash } from './trash.ts'
 import { createUploads } from './uploads.ts'
@@ -60,6 +62,7 @@ function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
     changeLog,
     tree: createFolderTree(engine, owners, changeLog),
     deletions: createDeletions(engine),
+    pictureUse: createPictureUse(engine, owners),
     turns: createSearchTurns(engine),
     discard: createDiscard(engine, noteRemoval),
     members: createMembers(engine),
@@ -107,6 +110,8 @@ export function createRepositories ({ openAttempts, discardedBlobs, ...options }
     changes: createChanges(services),
     versions: createVersions(services),
     trash: createTrash(services),
+    pictures: createPictures(services),
+    timelines: createTimelines(services),
     retention: createRetentionRemovals(services),
     links: createLinks(services),
     sealedTexts: createSealedTexts(services),

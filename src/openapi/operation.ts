@@ -42,7 +42,8 @@ export const tags = {
     description: 'Upload, list, download, rename, move and delete files.',
     paths: [
       '/', '/api/files', '/uploads/{name}', '/api/files/{name}', '/api/files/{name}/copy', '/api/files/{name}/lock',
-      '/api/changes', '/api/zip', '/api/moves', '/api/copies'
+      '/api/files/{name}/thumbnail', '/api/files/{name}/taken', '/api/timeline', '/api/changes', '/api/zip',
+      '/api/moves', '/api/copies'
     ]
   },
   Folders: {
@@ -67,8 +68,8 @@ export const tags = {
       'link. Only with `LINKS=on`.',
     paths: [
       '/api/links', '/api/links/{id}', '/api/links/{id}/secret', '/s/{secret}', '/s/{secret}/unlock',
-      '/s/{secret}/list', '/s/{secret}/zip', '/s/{secret}/files/{name}', '/s/{secret}/files',
-      '/s/{secret}/uploads', '/s/{secret}/uploads/{id}'
+      '/s/{secret}/list', '/s/{secret}/zip', '/s/{secret}/thumbnails/{name}', '/s/{secret}/files/{name}',
+      '/s/{secret}/files', '/s/{secret}/uploads', '/s/{secret}/uploads/{id}'
     ]
   },
   Account: {

@@ -7,7 +7,9 @@ import { takeRetentionLock } from '#src/metadata/sqlite/discarded-blobs.ts'
 import { inChunks } from '../kit/bytes.ts'
 import { runCommand } from '../kit/commands.ts'
 import { fill, mountDisk } from '../kit/disks.ts'
+import { sha256Of } from '../kit/digests.ts'
 import { setLock } from '../kit/locks.ts'
+import { webpOf } from '../kit/pictures.ts'
 import {
   type Answer, formOf, namesOf, type SendOptions, type Settings, signUp, spawnServer, startServer
 } from '../kit/server.ts'
@@ -324,6 +326,8 @@ test('with no byte free and the reserve given up, whatever writes is 507 and cha
     ['DELETE', '/api/trash', { token }],
     ['PATCH', '/api/files/a', { token, json: { name: 'b' } }],
     ['POST', '/api/files/a/copy', { token, json: { name: 'b' } }],
+    ['PUT', '/api/files/a/thumbnail', { token, body: webpOf(), headers: { 'if-match': `"${sha256Of(Buffer.from('a'))}"` } }],
+    ['PUT', '/api/files/a/taken', { token, json: { takenAt: '2024-07-01T12:30:00' }, headers: { 'if-match': `"${sha256Of(Buffer.from('a'))}"` } }],
     ['DELETE', '/api/files/locked%2Fa/lock', { token }],
     ['DELETE', '/api/folders/locked/lock', { token }],
     ['PUT', '/api/folders/new', { token }],

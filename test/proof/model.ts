@@ -286,6 +286,8 @@ export function metadataOf (file: StoredFile, { url }: { url: string }) {
     sha256: sha256Of(bytes),
     modifiedAt: null,
     changedAt: new Date(changedAt).toISOString(),
+    takenAt: null,
+    hasThumbnail: false,
     createdAt: new Date(createdAt).toISOString(),
     updatedAt: new Date(updatedAt).toISOString(),
     url: `${url}/uploads/${name.split('/').map(encodeURIComponent).join('/')}`

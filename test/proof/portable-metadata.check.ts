@@ -11,7 +11,7 @@ import { DAY } from '../kit/durations.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { newLink, removeFolder, unlimited } from '../kit/records.ts'
 
-const TABLES = ['installation', 'accounts', 'tokens', 'totp_secrets', 'passkeys', 'recovery_codes', 'account_networks', 'events', 'folders', 'files', 'links', 'link_networks', 'kept', 'sqlite_sequence']
+const TABLES = ['installation', 'accounts', 'tokens', 'totp_secrets', 'passkeys', 'recovery_codes', 'account_networks', 'events', 'folders', 'files', 'links', 'link_networks', 'kept', 'pictures', 'sqlite_sequence']
 
 /** Every row of a SQLite database that a backup keeps. */
 function rowsOf (file: string): Record<string, unknown[]> {
@@ -85,6 +85,11 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   await Promise.all(Array.from(
     { length: 1100 }, (_, index) => metadata.files.put({ ...replaced(1, index), size: index + 1 }, unlimited, {})
   ))
+  // Some go to the trash with their files.
+  for (let index = 0; index < 150; index++) {
+    const facts = { takenAt: index, ...index % 9 > 0 && { thumbnail: { type: 'image/webp', bytes: Buffer.alloc(1 + index, index) } } }
+    await metadata.pictures.put(1, `file ${index} עברית 😀`, facts, { precondition: {}, quota: unlimited })
+  }
   for (let index = 0; index < 50; index++) await metadata.files.remove(1, `file ${index} עברית 😀`, { precondition: {}, isPermanent: false })
   for (const owner of [2, 3]) {
     clock.set(6000)

@@ -32,7 +32,7 @@ const HASHING = new Set([
 const UNDRAWABLE = new Set([
   'confirmTotp', 'deleteTotp', 'createRecoveryCodes', 'registerPasskey', 'deletePasskey', 'confirmPasskey', 'createPasskeySession', 'claimAccount', 'confirmClaim',
   'confirmClaimOptions', 'checkClaim', 'createIdentitySessionOptions', 'createIdentitySession', 'registerIdentity', 'listIdentities', 'createIdentityOptions', 'connectIdentity',
-  'deleteIdentity', 'confirmIdentityOptions', 'confirmIdentity'
+  'deleteIdentity', 'confirmIdentityOptions', 'confirmIdentity', 'putThumbnail', 'getThumbnail', 'setTakenAt', 'getSharedThumbnail'
 ])
 
 /** Maximum number of attempts to get one success from an operation: few runs may all be unlucky. */
@@ -341,7 +341,7 @@ function runsOf (
  * Rules beyond the schema: a prefix needs an order by name and no search, a cursor belongs to its listing, an expiry
  * must be in the future, only a link for uploads has limits.
  */
-const RULED = new Set(['listFiles', 'listChanges', 'listFolders', 'listVersions', 'listTrash', 'createToken', 'createLink', 'changeLink', 'listSharedFolder'])
+const RULED = new Set(['listFiles', 'listChanges', 'listFolders', 'listVersions', 'listTrash', 'createToken', 'createLink', 'changeLink', 'listSharedFolder', 'putThumbnail', 'setTakenAt'])
 
 /**
  * Header fields of uploads that depend on each other: half of the requests have these. Their media type depends on them

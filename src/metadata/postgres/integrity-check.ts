@@ -2,7 +2,7 @@ import { getTableName, sql } from 'drizzle-orm'
 import { getTableConfig, type PgColumn, type PgTable } from 'drizzle-orm/pg-core'
 import type { ConnectionPool, Connection } from './connections.ts'
 import {
-  accountNetworks, changes, deletions, events, files, kept, linkNetworks, links, tokens, uploads
+  accountNetworks, changes, deletions, events, files, kept, linkNetworks, links, pictures, tokens, uploads
 } from './schema.ts'
 
 /** Findings of one kind that are listed. */
@@ -20,7 +20,7 @@ export function checkIntegrity (longRunning: ConnectionPool): Promise<string[]> 
 type Reference = ReturnType<typeof getTableConfig>['foreignKeys'][number]
 
 const references = [
-  accountNetworks, changes, deletions, events, files, kept, linkNetworks, links, tokens, uploads
+  accountNetworks, changes, deletions, events, files, kept, linkNetworks, links, pictures, tokens, uploads
 ].flatMap(table => getTableConfig(table).foreignKeys)
 
 /** Rows that refer to a row that does not exist: PostgreSQL prevents them, unless someone has switched that off. */

@@ -18,15 +18,16 @@ import * as postgres from './schema.ts'
  */
 const tables = [
   'installation', 'accounts', 'tokens', 'totpSecrets', 'passkeys', 'identities', 'recoveryCodes', 'accountNetworks',
-  'events', 'folders', 'files', 'changes', 'links', 'linkNetworks', 'kept', 'deletions'
+  'events', 'folders', 'files', 'changes', 'links', 'linkNetworks', 'kept', 'pictures', 'deletions'
 ] as const
 
 type TableName = typeof tables[number]
 
 const keyTables = { 'signing-keys': postgres.signingKeys, 'sealing-keys': postgres.sealingKeys }
 
-/** Rows in one query. */
+/** Rows in one query. Those with bytes are long: 64 KiB at most. */
 const BATCH = 1000
+const LONG_BATCH = 100
 
 type Row = Record<string, unknown>
 
@@ -98,22 +99,25 @@ function forBackup (row: Row): Row {
 function keyOf (name: TableName): string[] {
   const { primaryKeys, columns } = getTableConfig(postgres[name])
   const single = columns.filter(({ primary }) => primary)
-  const keys = new Set<unknown>([...single, ...primaryKeys.flatMap(key => key.columns)])
-  return Object.entries(getTableColumns(postgres[name])).flatMap(([field, column]) => keys.has(column) ? field : [])
+  // By name: the columns of a key of several are other objects.
+  const keys = new Set([...single, ...primaryKeys.flatMap(key => key.columns)].map(({ name }) => name))
+  const fields = Object.entries(getTableColumns(postgres[name]))
+  return fields.flatMap(([field, column]) => keys.has(column.name) ? field : [])
 }
 
 /** All rows of a table in the order of its key, which an index answers. */
 async function * batches (db: Connection, table: PgTable, key: readonly string[]): AsyncGenerator<Row[]> {
   const columns: Record<string, PgColumn> = getTableColumns(table)
+  const limit = 'bytes' in columns ? LONG_BATCH : BATCH
   const order = key.map(field => columns[field] as PgColumn)
   const list = (items: readonly unknown[]) => sql.join(items.map(item => sql`${item}`), sql`, `)
   let rows: Row[]
   let isAfter: SQL | undefined
   do {
-    rows = await db.select().from(table).where(isAfter).orderBy(...order.map(column => asc(column))).limit(BATCH)
+    rows = await db.select().from(table).where(isAfter).orderBy(...order.map(column => asc(column))).limit(limit)
     if (rows.length > 0) yield rows
     isAfter = sql`(${list(order)}) > (${list(key.map(field => rows.at(-1)?.[field]))})`
-  } while (rows.length === BATCH)
+  } while (rows.length === limit)
 }
 
 /** Creates a database with the tables of this version, mode 0600, and no other file beside it. */

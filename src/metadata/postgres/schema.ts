@@ -13,6 +13,8 @@ const identity = (name: string) => int8(name).primaryKey().generatedByDefaultAsI
 /** Text compared byte by byte, which in UTF-8 is by code point, and not by the rules of a language. */
 const byCodePoint = customType<{ data: string, driverData: string }>({ dataType: () => 'text COLLATE "C"' })
 
+const bytea = customType<{ data: Buffer, driverData: string }>({ dataType: () => 'bytea' })
+
 const dialect: Dialect = {
   table: pgTable,
   index,
@@ -23,6 +25,7 @@ const dialect: Dialect = {
   text,
   key: byCodePoint,
   computed: expression => name => int8(name).generatedAlwaysAs(expression).notNull(),
+  bytes: bytea,
   json: <T>(name: string) => customType<{ data: T, driverData: string }>(jsonText)(name),
   identity,
   uploadId: name => byCodePoint(name).primaryKey(),
@@ -32,7 +35,7 @@ const dialect: Dialect = {
 export const {
   accounts, tokens, attempts, accountNetworks, events,
   totpSecrets, passkeys, identities, recoveryCodes, oneTimeSecrets, usedChallenges,
-  files, folders, kept, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
+  files, folders, kept, pictures, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect)
 
 /**

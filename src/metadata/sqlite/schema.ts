@@ -1,5 +1,5 @@
 import type { SQL } from 'drizzle-orm'
-import { customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { blob, customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { createTables, jsonText, type Dialect } from '../schema.ts'
 
 // AUTOINCREMENT, not plain rowids: SQLite would reuse the id of a deleted last row.
@@ -18,6 +18,7 @@ const dialect = {
   // Not stored: no column can be added that is.
   computed: (expression: SQL) => (name: string) =>
     integer(name).generatedAlwaysAs(expression, { mode: 'virtual' }).notNull(),
+  bytes: (name: string) => blob(name, { mode: 'buffer' }),
   json: (name: string) => customType(jsonText)(name),
   identity,
   uploadId: (name: string) => text(name).notNull().unique('uploads_id'),
@@ -34,7 +35,7 @@ export const discardedBlobs = sqliteTable('discarded_blobs', {
 export const {
   accounts, tokens, attempts, accountNetworks, events,
   totpSecrets, passkeys, identities, recoveryCodes, oneTimeSecrets, usedChallenges,
-  files, folders, kept, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
+  files, folders, kept, pictures, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect as unknown as Dialect)
 
 /** One row: the id of the installation, which is the audience of its tokens, and its epoch. */
