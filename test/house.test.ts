@@ -43,7 +43,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   identities: 6200,
   links: 10_300,
   metadata: 64_000,
-  'metadata/postgres': 11_500,
+  'metadata/postgres': 11_600,
   'metadata/sqlite': 9700,
   monitoring: 5000,
   openapi: 4600,
