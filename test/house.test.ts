@@ -35,6 +35,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   config: 1900,
   'data-folder': 2800,
   deployment: 700,
+  'deployment/debian': 1700,
   doctor: 6700,
   factors: 8100,
   files: 33_600,
