@@ -1,8 +1,19 @@
 import { existsSync } from 'node:fs'
 import { chromium, type Browser } from 'playwright-core'
 import type { Test } from 'tap'
+import { isProof } from './sizes.ts'
 
-export const chromiumPath = '/usr/bin/chromium'
+/** The browser that people have. */
+export const wholeChromium = '/usr/bin/chromium'
+
+/**
+ * The same without windows: with it a story takes half the CPU, because Chromium makes a window for each tab of a new
+ * context. It has no viewer of PDF, and installs no page.
+ */
+const headlessShell = '/usr/lib/chromium/chromium-headless-shell'
+
+/** The proofs use the whole browser. */
+export const chromiumPath = !isProof && existsSync(headlessShell) ? headlessShell : wholeChromium
 
 /** For the `skip` of a test: the reason if there is no Chromium, else false. */
 export const lacksChromium = !existsSync(chromiumPath) && `no browser at ${chromiumPath}`

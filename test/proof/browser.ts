@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { chromium, type Browser, type BrowserContextOptions, type CDPSession, type Locator, type Page } from 'playwright-core'
 import tap, { test, type Test } from 'tap'
-import { chromiumPath, lacksChromium } from '../kit/chromium.ts'
+import { chromiumPath, lacksChromium, wholeChromium } from '../kit/chromium.ts'
 
 const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP files.test 127.0.0.1']
 
@@ -33,18 +33,22 @@ export function browserTest (name: string, run: (t: Test) => Promise<void>, expe
   })
 }
 
-let launched: Promise<Browser> | undefined
+const launched = new Map<string, Promise<Browser>>()
 
 /**
  * One browser for all tests, each of which has a context of its own. In other locales it names downloads with non-ASCII
  * names `download`.
  */
-export function browser (): Promise<Browser> {
-  launched ??= chromium.launch({ executablePath: chromiumPath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
-  return launched
+export function browser (executablePath = chromiumPath): Promise<Browser> {
+  const running = launched.get(executablePath) ?? chromium.launch({ executablePath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
+  launched.set(executablePath, running)
+  return running
 }
 
-tap.teardown(async () => (await launched)?.close())
+tap.teardown(() => Promise.all(Array.from(launched.values(), async running => (await running).close())))
+
+/** What a tab is. `isWhole`: of the browser that people have, with its viewer of PDF. */
+export interface TabOptions extends BrowserContextOptions { readonly isWhole?: boolean }
 
 export interface Visit {
   readonly page: Page
@@ -55,8 +59,8 @@ export interface Visit {
 /**
  * A tab of a browser of its own, which writes down what it asks for and what goes wrong. `files.test` is this machine.
  */
-export async function openTab (t: Test, options: BrowserContextOptions = {}): Promise<Visit> {
-  const context = await (await browser()).newContext({ locale: 'en-US', reducedMotion: 'reduce', ...options })
+export async function openTab (t: Test, { isWhole = false, ...options }: TabOptions = {}): Promise<Visit> {
+  const context = await (await browser(isWhole ? wholeChromium : chromiumPath)).newContext({ locale: 'en-US', reducedMotion: 'reduce', ...options })
   t.teardown(() => context.close())
   context.setDefaultTimeout(60_000)
   const requested: string[] = []

@@ -1,7 +1,7 @@
-import type { BrowserContextOptions, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { sharedServer, signUp, startServer, type Client, type RunningServer, type Settings } from '../kit/server.ts'
-import { openTab } from './browser.ts'
+import { openTab, type TabOptions } from './browser.ts'
 import type { PageVisit } from './page.ts'
 
 /** Steps with links, for tests of both pages. */
@@ -48,7 +48,7 @@ export async function giveAway (
 }
 
 /** The page of a link in a new browser, which has asked what the link gives. */
-export async function openLink (t: Test, address: string, options: BrowserContextOptions = {}): Promise<PageVisit> {
+export async function openLink (t: Test, address: string, options: TabOptions = {}): Promise<PageVisit> {
   const tab = await openTab(t, { acceptDownloads: true, ...options })
   await tab.page.goto(address)
   if (options.javaScriptEnabled !== false) await heading(tab.page).filter({ hasNotText: 'Loading…' }).waitFor()

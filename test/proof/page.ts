@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { root } from '../kit/root.ts'
 import { PASSWORD, sharedServer, signUp, type RunningServer, type Settings } from '../kit/server.ts'
 import { isProof } from '../kit/sizes.ts'
-import { openTab, watch, type Visit } from './browser.ts'
+import { openTab, watch, type TabOptions, type Visit } from './browser.ts'
 
 /** Steps on the page. They use the mouse. */
 
@@ -24,7 +24,7 @@ export interface UserVisit extends PageVisit {
 }
 
 /** The page in a new browser without a session. */
-export async function openPage (t: Test, url: string, options: BrowserContextOptions = {}): Promise<PageVisit> {
+export async function openPage (t: Test, url: string, options: TabOptions = {}): Promise<PageVisit> {
   const tab = await openTab(t, { acceptDownloads: true, ...options })
   await tab.page.goto(url)
   await tab.page.getByRole('main').waitFor()
@@ -66,7 +66,7 @@ export async function signedIn (page: Page): Promise<void> {
 }
 
 /** How a new user comes to a server: its settings, its host if another than its address, and what the browser is. */
-export interface Arrival extends BrowserContextOptions { readonly settings?: Settings, readonly host?: string }
+export interface Arrival extends TabOptions { readonly settings?: Settings, readonly host?: string }
 
 /** The page with a new user, who has signed in, after `prepare`. */
 export async function openPageAs (

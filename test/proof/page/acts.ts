@@ -234,7 +234,7 @@ browserTest('“Next file” and “Previous file” stay where they are, whatev
     [`c ${'long name '.repeat(20)}.txt`]: 'line\n'.repeat(500),
     'd.zip': { bytes: 'PK', type: 'application/zip' },
     'e.pdf': { bytes: PDF, type: 'application/pdf' }
-  })
+  }, { isWhole: true })
   for (const width of [1280, 390]) {
     await page.setViewportSize({ width, height: 800 })
     await fileButton(page, 'a.png').click()

@@ -1,18 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { sharedServer, type Settings } from '../../kit/server.ts'
+import { sharedServer } from '../../kit/server.ts'
 import { sizes } from '../../kit/sizes.ts'
 import { browserTest, enter, isFocused, MAX_STOPS, openTab, shows, tabThrough, type Visit } from '../browser.ts'
 import { savedBy } from '../files-page.ts'
 
-/** The page as a new visitor sees it, at the server's root. */
-async function visit (
-  t: Test, options: BrowserContextOptions = {}, settings: Settings = {}
-): Promise<Visit & { origin: string }> {
-  const { url: origin } = await sharedServer({ WEB_PAGE: 'off', ...settings })
-  const tab = await openTab(t, options)
+/** The page as a new visitor sees it, at the root of a server that has another public address. */
+async function visit (t: Test): Promise<Visit & { origin: string }> {
+  const { url: origin } = await sharedServer({ WEB_PAGE: 'off', PUBLIC_URL: 'https://files.example.org/store' })
+  const tab = await openTab(t, { acceptDownloads: true })
   await tab.page.goto(origin)
   await tab.page.locator('.opblock').first().waitFor()
   return { ...tab, origin }
@@ -57,10 +55,6 @@ async function fill (block: Locator, name: string, value: string): Promise<void>
   await input.fill(value)
 }
 
-async function register (page: Page, username: string, password: string): Promise<string> {
-  return (await ask(page, 'registerUser', {}, { username, password })).status
-}
-
 /** The response that the page displays, as JSON. */
 const jsonIn = async (body: Locator) => JSON.parse(await body.locator('pre').first().innerText())
 
@@ -76,75 +70,24 @@ async function authorize (page: Page, scheme: string, values?: string[]): Promis
   await page.locator('.dialog-ux .close-modal').click()
 }
 
-interface Picked { name: string, type: string, bytes: Buffer }
+const namesIn = (block: Locator) => () => block.locator('tr[data-param-name]').evaluateAll(rows => rows.map(row => row.getAttribute('data-param-name')))
 
-async function upload (page: Page, block: Locator, { name, type, bytes }: Picked) {
-  await block.locator('input[type=file]').setInputFiles({ name, mimeType: type, buffer: bytes })
-  return execute(page, block)
-}
-
-/** The token that the page displays after GET /api/token with the password. */
-const readToken = async (page: Page): Promise<string> => (await jsonIn((await ask(page, 'getToken')).body)).token
-
-browserTest('in a browser a user goes through the whole story click by click, uploads and downloads a file of any name, and sees each refusal as a problem', async t => {
+browserTest('in a browser a user reads what is needed, and uploads and downloads a file of any name, by the keyboard and click by click; each refusal is shown, and credentials are only in memory', async t => {
   const bytes = randomBytes(sizes.pageStoryBytes)
   const desk = t.testdir({ 'large.bin': bytes })
-  const { page, origin } = await visit(t, { acceptDownloads: true })
+  const { page, origin, requested } = await visit(t)
   t.equal(page.url(), `${origin}/docs`, 'the root sends a browser to the page')
-
-  const stranger = await ask(page, 'getResource')
-  t.equal(stranger.status, '401', 'and no login box of the browser stands in the way')
-  t.match(await jsonIn(stranger.body), { status: 401, code: 'credentials_missing' })
-
-  t.equal(await register(page, 'mouse', 'pwd'), '201')
-  await authorize(page, 'basic', ['mouse', 'pwd'])
-  const token = await readToken(page)
-  await authorize(page, 'basic')
-  await authorize(page, 'bearer', [token])
-
-  const block = await open(page, 'uploadFile')
-  await block.locator('input[type=file]').setInputFiles(join(desk, 'large.bin'))
-  t.equal((await execute(page, block)).status, '201')
-  const second = await upload(page, block, { name: 'large.bin', type: 'application/octet-stream', bytes: Buffer.from('other bytes') })
-  t.match(await jsonIn(second.body), { status: 409, code: 'name_taken' })
-
-  const listed = await ask(page, 'listFiles')
-  t.match(await jsonIn(listed.body), { files: [{ name: 'large.bin', size: bytes.length }], next: null })
-  const part = await ask(page, 'downloadFile', { name: 'large.bin', range: 'bytes=1000000-1999999' })
-  t.equal(part.status, '206')
-  t.ok((await save(page, part.body)).bytes.equals(bytes.subarray(1_000_000, 2_000_000)), 'the range')
-  const whole = await ask(page, 'downloadFile', { name: 'large.bin', range: '' })
-  t.equal(whole.status, '200')
-  t.match(await whole.body.innerText(), `repr-digest: sha-256=:${createHash('sha256').update(bytes).digest('base64')}:`)
-  t.ok((await save(page, whole.body)).bytes.equals(bytes), 'byte for byte')
-
-  await authorize(page, 'bearer')
-  await authorize(page, 'token', [`Token ${token}`])
-  // The page would reformat JSON.
-  const file = { name: 'naïve plan 😀.json', type: 'application/json', bytes: Buffer.from('{ "b":1,\n "a": 1.0 }') }
-  const uploaded = await upload(page, await open(page, 'uploadFile'), file)
-  t.equal(uploaded.status, '201', 'with a token as Token')
-  for (const role of ['button', 'link'] as const) {
-    await shows(t, () => uploaded.body.getByRole(role, { name: /download/i }).count(), 0, 'nothing at the JSON of an upload seems to download the file')
-  }
-  const saved = await save(page, (await ask(page, 'downloadFile', { name: file.name })).body)
-  t.equal(saved.name, file.name)
-  t.ok(saved.bytes.equals(file.bytes), 'byte for byte')
-
-  t.equal((await ask(page, 'endToken')).status, '204')
-  const refused = await ask(page, 'getResource')
-  t.equal(refused.status, '401')
-  t.match(await jsonIn(refused.body), { status: 401, code: 'token_revoked' })
-})
-
-browserTest('the page shows the way in first, in the order in which a newcomer goes, and its box of credentials tells which is for whom, and is worked by the keyboard', async t => {
-  const { page } = await visit(t)
+  await shows(t, () => page.title(), 'MagicStore')
+  const link = page.locator('.info a', { hasText: 'openapi.json' })
+  await shows(t, () => link.innerText(), '/openapi.json')
+  await shows(t, () => link.evaluate(element => (element as HTMLAnchorElement).href), `${origin}/openapi.json`)
+  t.notMatch(await (await fetch(`${origin}/docs`)).text(), /(?:src|href)="\//, 'a proxy may add the path')
   const ids = await page.locator('.opblock').evaluateAll(blocks => blocks.map(block => block.id))
   const way = ['Users-registerUser', 'Tokens-getToken', 'Files-uploadFile', 'Files-listFiles', 'Files-downloadFile'].map(id => `operations-${id}`)
-  t.same(ids.filter(id => way.includes(id)), way)
+  t.same(ids.filter(id => way.includes(id)), way, 'the order in which a newcomer goes')
   t.equal(ids[0], way[0], 'ahead of everything else')
-  await shows(t, () => page.title(), 'MagicStore')
 
+  // The box of credentials, by the keyboard.
   const button = page.locator('.auth-wrapper .authorize')
   await enter(page, button)
   const box = page.getByRole('dialog')
@@ -167,75 +110,97 @@ browserTest('the page shows the way in first, in the order in which a newcomer g
   await box.waitFor({ state: 'detached' })
   await shows(t, () => isFocused(button), true, 'Escape gives the keyboard back')
 
-  t.equal(await register(page, 'keyboard', 'pwd'), '201')
+  const stranger = await ask(page, 'getResource')
+  t.equal(stranger.status, '401', 'and no login box of the browser stands in the way')
+  t.match(await jsonIn(stranger.body), { status: 401, code: 'credentials_missing' })
+  t.equal((await ask(page, 'registerUser', {}, { username: 'mouse', password: 'pwd' })).status, '201')
+  t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith('data:')), [], 'the page asks the server that it came from')
+
   await button.focus()
   await page.keyboard.press('Enter')
   await box.waitFor()
-  await page.keyboard.type('keyboard')
+  await page.keyboard.type('mouse')
   await page.keyboard.press('Tab')
   await page.keyboard.type('pwd\n')
   await box.getByRole('button', { name: 'Remove authorization' }).waitFor()
   await page.keyboard.press('Enter')
   await box.waitFor({ state: 'detached' })
   await shows(t, () => isFocused(button), true, 'the next Enter closes the box, and leads back to where one came from')
-  t.match(await readToken(page), /^\w+\./, 'the page sends what was typed')
-})
+  const { token } = await jsonIn((await ask(page, 'getToken')).body)
+  await authorize(page, 'basic')
+  await authorize(page, 'bearer', [token])
 
-browserTest('a form shows what is needed, and the rest after a key on its button; each element that Tab reaches has a visible outline', async t => {
-  const { page } = await visit(t)
-  const namesIn = (block: Locator) => () => block.locator('tr[data-param-name]').evaluateAll(rows => rows.map(row => row.getAttribute('data-param-name')))
-  const download = await open(page, 'downloadFile')
-  await shows(t, namesIn(download), ['name'])
-  const button = download.locator('.more-parameters')
-  const rest = ['version', 'disposition', 'range', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'want-repr-digest']
-  await shows(t, () => button.innerText(), `More parameters (${rest.length})`)
-  await shows(t, () => button.getAttribute('aria-expanded'), 'false')
-  await enter(page, button)
-  await shows(t, () => button.getAttribute('aria-expanded'), 'true')
-  await shows(t, namesIn(download), ['name', ...rest])
-  await shows(t, () => isFocused(button), true, 'the keyboard stays there')
-  await fill(download, 'range', 'bytes=0-1')
-  await button.click()
-  await shows(t, namesIn(download), ['name', 'disposition', 'range'], 'what has a value is sent, and stays in sight')
-
-  for (const [id, names] of Object.entries({ putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'folder', 'order', 'prefix', 'contains', 'words', 'below'], uploadFile: ['folder'] })) await shows(t, namesIn(await open(page, id)), names, id)
-
+  const upload = await open(page, 'uploadFile')
+  await shows(t, namesIn(upload), ['folder'])
   await page.evaluate(() => { (document.activeElement as HTMLElement).blur() })
   const seen = await tabThrough(page)
   const windowHeight = page.viewportSize()?.height ?? 0
   t.ok(seen.length > 60 && seen.length < MAX_STOPS, 'from the first stop to the last')
   const isSeen = ({ top, bottom }: { top: number, bottom: number }) => bottom > 0 && top < windowHeight
   t.same(seen.filter(stop => stop.outline !== 'solid 3px' || stop.width === 0 || stop.height === 0 || !isSeen(stop)), [], 'each element that Tab reaches has a visible outline')
-})
 
-browserTest('the page links to the document, asks the server that it came from, whatever PUBLIC_URL is, and keeps credentials in its memory alone', async t => {
-  const { page, origin, requested } = await visit(t, {}, { PUBLIC_URL: 'https://files.example.org/store' })
-  const link = page.locator('.info a', { hasText: 'openapi.json' })
-  await shows(t, () => link.innerText(), '/openapi.json')
-  await shows(t, () => link.evaluate(element => (element as HTMLAnchorElement).href), `${origin}/openapi.json`)
-  t.notMatch(await (await fetch(`${origin}/docs`)).text(), /(?:src|href)="\//, 'a proxy may add the path')
-  t.equal(await register(page, 'memory', 'pwd'), '201')
-  t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith('data:')), [])
+  const picker = upload.locator('input[type=file]')
+  await picker.setInputFiles(join(desk, 'large.bin'))
+  t.equal((await execute(page, upload)).status, '201')
+  await picker.setInputFiles({ name: 'large.bin', mimeType: 'application/octet-stream', buffer: Buffer.from('other bytes') })
+  t.match(await jsonIn((await execute(page, upload)).body), { status: 409, code: 'name_taken' })
+  await authorize(page, 'bearer')
+  await authorize(page, 'token', [`Token ${token}`])
+  // The page would reformat JSON.
+  const file = { name: 'naïve plan 😀.json', mimeType: 'application/json', buffer: Buffer.from('{ "b":1,\n "a": 1.0 }') }
+  await picker.setInputFiles(file)
+  const uploaded = await execute(page, upload)
+  t.equal(uploaded.status, '201', 'with a token as Token')
+  for (const role of ['button', 'link'] as const) {
+    await shows(t, () => uploaded.body.getByRole(role, { name: /download/i }).count(), 0, 'nothing at the JSON of an upload seems to download the file')
+  }
 
-  await authorize(page, 'basic', ['memory', 'pwd'])
-  const token = await readToken(page)
-  await authorize(page, 'bearer', [token])
-  t.equal((await ask(page, 'getResource')).status, '200')
-  const kept = async () => ({
-    ...await page.evaluate(async () => ({
-      local: { ...localStorage },
-      session: { ...sessionStorage },
-      databases: await indexedDB.databases(),
-      caches: await caches.keys(),
-      name: window.name,
-      secrets: Array.from(new URL(location.href).searchParams)
-    })),
-    cookies: await page.context().cookies()
-  })
-  const nothing = { local: {}, session: {}, databases: [], caches: [], name: '', secrets: [], cookies: [] }
-  t.same(await kept(), nothing)
-  await page.reload()
-  await page.locator('.opblock').first().waitFor()
-  t.same(await kept(), nothing)
-  t.equal((await ask(page, 'getResource')).status, '401', 'they are gone when the page is loaded again')
+  const list = await open(page, 'listFiles')
+  await shows(t, namesIn(list), ['limit', 'cursor', 'folder', 'order', 'prefix', 'contains', 'words', 'below'])
+  t.match(await jsonIn((await execute(page, list)).body), { files: [{ name: 'large.bin', size: bytes.length }, { name: file.name }], next: null })
+
+  const download = await open(page, 'downloadFile')
+  await shows(t, namesIn(download), ['name'], 'a form shows what is needed')
+  const more = download.locator('.more-parameters')
+  const rest = ['version', 'disposition', 'range', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'want-repr-digest']
+  await shows(t, () => more.innerText(), `More parameters (${rest.length})`)
+  await shows(t, () => more.getAttribute('aria-expanded'), 'false')
+  await enter(page, more)
+  await shows(t, () => more.getAttribute('aria-expanded'), 'true')
+  await shows(t, namesIn(download), ['name', ...rest])
+  await shows(t, () => isFocused(more), true, 'the keyboard stays there')
+  await fill(download, 'range', 'bytes=1000000-1999999')
+  await more.click()
+  await shows(t, namesIn(download), ['name', 'disposition', 'range'], 'what has a value is sent, and stays in sight')
+
+  const part = await ask(page, 'downloadFile', { name: 'large.bin' })
+  t.equal(part.status, '206')
+  t.ok((await save(page, part.body)).bytes.equals(bytes.subarray(1_000_000, 2_000_000)), 'the range')
+  // Its row goes, and all below moves: a click before that would miss the button.
+  await fill(download, 'range', '')
+  await shows(t, namesIn(download), ['name', 'disposition'])
+  const whole = await ask(page, 'downloadFile')
+  t.equal(whole.status, '200')
+  t.match(await whole.body.innerText(), `repr-digest: sha-256=:${createHash('sha256').update(bytes).digest('base64')}:`)
+  t.ok((await save(page, whole.body)).bytes.equals(bytes), 'byte for byte')
+  const saved = await save(page, (await ask(page, 'downloadFile', { name: file.name })).body)
+  t.equal(saved.name, file.name)
+  t.ok(saved.bytes.equals(file.buffer), 'byte for byte')
+
+  t.equal((await ask(page, 'endToken')).status, '204')
+  const refused = await ask(page, 'getResource')
+  t.equal(refused.status, '401')
+  t.match(await jsonIn(refused.body), { status: 401, code: 'token_revoked' })
+  const kept = await page.evaluate(async () => ({
+    local: { ...localStorage },
+    session: { ...sessionStorage },
+    databases: await indexedDB.databases(),
+    caches: await caches.keys(),
+    name: window.name,
+    state: history.state,
+    secrets: Array.from(new URL(location.href).searchParams)
+  }))
+  t.same(kept, { local: {}, session: {}, databases: [], caches: [], name: '', state: kept.state, secrets: [] }, 'nothing is left that another visit could read')
+  t.notMatch(JSON.stringify(kept.state), token)
+  t.same(await page.context().cookies(), [])
 })

@@ -114,7 +114,7 @@ browserTest('images, audio, video, PDF and text have a preview', async t => {
     'd.mp4': { bytes: media, type: 'video/mp4' },
     'e.log': { bytes: `${'x'.repeat(256 * KIB - 1)}é${'y'.repeat(100_000)}`, type: 'text/plain' },
     'f.zip': { bytes: 'PK', type: 'application/zip' }
-  })
+  }, { isWhole: true })
   const ranges: (string | undefined)[] = []
   page.on('response', response => { if (response.status() === 206 && response.fromServiceWorker()) ranges.push(response.headers()['content-range']) })
   await fileButton(page, 'a.png').click()
@@ -161,7 +161,7 @@ browserTest('hostile names and contents run nothing', async t => {
     ['mp4', 'video/mp4'], ['js', 'text/javascript'], ['bin', 'application/octet-stream'], ['odd', 'text/html; charset="<script>"']
   ] as const
   const files = Object.fromEntries(contents.map(([ending, type]) => [`attack.${ending}`, { bytes: ending === 'svg' ? svg : attack, type }]))
-  const { page } = await visitAs(t, { ...files, ...Object.fromEntries(hostileNames.map(name => [name, { bytes: name, type: 'text/plain' }])) })
+  const { page } = await visitAs(t, { ...files, ...Object.fromEntries(hostileNames.map(name => [name, { bytes: name, type: 'text/plain' }])) }, { isWhole: true })
   const dialogs: string[] = []
   page.on('dialog', dialog => { dialogs.push(dialog.message()); void dialog.dismiss() })
   for (const name of hostileNames) {

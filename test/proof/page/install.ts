@@ -49,7 +49,7 @@ async function openSharer (page: Page): Promise<Page> {
 }
 
 browserTest('Chromium installs the page, and files that another app shares are uploaded after a question, also below a folder', async t => {
-  const visit = await openPageAs(t)
+  const visit = await openPageAs(t, { isWhole: true })
   await checkInstallable(t, visit.page, `${visit.url}/`)
   // At the folder `/store` of another server, as behind a proxy.
   let port = 0
@@ -67,7 +67,7 @@ browserTest('Chromium installs the page, and files that another app shares are u
   const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/store/`
   const server = await startServer(t, { PUBLIC_URL: url.slice(0, -1) })
   port = server.port
-  const { page } = await openPage(t, url, phone)
+  const { page } = await openPage(t, url, { ...phone, isWhole: true })
   await registerOn(page, 'ann')
   await checkInstallable(t, page, url)
   // The service worker takes them. It is there since the first visit.

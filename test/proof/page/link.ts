@@ -133,7 +133,7 @@ browserTest('a visitor of a folder goes from one file to the next that can be sh
   await server.put('p/d.pdf', PDF, 'application/pdf')
   await server.put('p/e.txt', '', 'text/plain')
   const { url, id } = await giveAway(server, server.token, { name: 'p' })
-  const visit = await openLink(t, url)
+  const visit = await openLink(t, url, { isWhole: true })
   const { page } = visit
   const title = () => page.getByRole('dialog').getByRole('heading', { level: 2 }).innerText()
   await button(page, 'a.png').click()
@@ -177,7 +177,7 @@ browserTest('a visitor of a folder goes from one file to the next that can be sh
   await button(page, 'Previous file').click()
   await page.getByRole('heading', { name: DEAD }).waitFor()
 
-  const alone = await openLink(t, (await giveAway(server, server.token, { name: 'p/d.pdf' })).url)
+  const alone = await openLink(t, (await giveAway(server, server.token, { name: 'p/d.pdf' })).url, { isWhole: true })
   await button(alone.page, 'Preview').click()
   await alone.page.locator('iframe.shown').waitFor()
   await alone.page.evaluate(() => Object.defineProperty(navigator, 'pdfViewerEnabled', { value: false }))

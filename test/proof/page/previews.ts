@@ -59,7 +59,7 @@ browserTest('Back closes the dialog on top, and leaves the page only when none i
 })
 
 browserTest('arrow keys show the next file in a preview just opened, also of a video and of a PDF; a click outside and Escape close it', async t => {
-  const { page } = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.zip': { bytes: 'PK', type: 'application/zip' }, 'd.mp4': { bytes: 'no video', type: 'video/mp4' }, 'e.pdf': sound, 'f.txt': 'x', 'x.pdf': damaged, 'y.pdf': sound })
+  const { page } = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.zip': { bytes: 'PK', type: 'application/zip' }, 'd.mp4': { bytes: 'no video', type: 'video/mp4' }, 'e.pdf': sound, 'f.txt': 'x', 'x.pdf': damaged, 'y.pdf': sound }, { isWhole: true })
   const heading = (name: string) => page.getByRole('heading', { name }).waitFor()
   await fileButton(page, 'a.txt').focus()
   await press(page, 'Enter')
@@ -136,7 +136,7 @@ browserTest('arrow keys show the next file in a preview just opened, also of a v
 })
 
 browserTest('a PDF over plain HTTP says what it lacks', async t => {
-  const plain = await visitAs(t, { 'a.pdf': sound, 'b.mp4': { bytes: 'large', type: 'video/mp4' }, 'c.zip': { bytes: 'PK', type: 'application/zip' } }, { host: 'files.test' })
+  const plain = await visitAs(t, { 'a.pdf': sound, 'b.mp4': { bytes: 'large', type: 'video/mp4' }, 'c.zip': { bytes: 'PK', type: 'application/zip' } }, { host: 'files.test', isWhole: true })
   await plain.page.route('**/api/files?*', async route => {
     // Only the browser knows the name.
     const response = await route.fetch({ url: route.request().url().replace('files.test', '127.0.0.1') })

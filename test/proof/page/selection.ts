@@ -245,7 +245,7 @@ browserTest('a deletion that would push older contents out of the trash asks fir
 
 browserTest('a file, chosen files and folders, and a whole folder are downloaded, by mouse and keyboard, with and without the service worker; a refusal is shown', async t => {
   const large = Buffer.alloc(sizes.pageDownloadBytes, 'a large file ')
-  for (const options of [{}, { serviceWorkers: 'block' as const }]) {
+  for (const options of [{}, { serviceWorkers: 'block' as const, isWhole: true }]) {
     const visit = await visitAs(t, { 'a/b/deep.txt': 'deep', 'a/in.txt': 'in', 'large.bin': large, 'one.txt': 'one', 'two.txt': 'two', 'x.pdf': { bytes: PDF, type: 'application/pdf' } }, options)
     const { page, server, user } = visit
     if ('serviceWorkers' in options) {
