@@ -4,9 +4,7 @@ import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, type FastifyInstance } from 'fastify'
 import { accountRoutes, claimRoutes, passwordRoutes, removalRoutes, userRoutes } from './accounts/routes.ts'
-import {
-  Account, AccountEvent, AccountEventList, ClaimSecret, FoundClaim, NewClaim, NewPassword, NewUser, User
-} from './accounts/schemas.ts'
+import { accountSchemas } from './accounts/schemas.ts'
 import {
   changePasskeyRoutes, claimPasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes
 } from './factors/passkey-routes.ts'
@@ -69,9 +67,7 @@ import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
 import type { AppServices } from './services.ts'
 import { authenticate, type AuthRequirement } from './tokens/authenticate.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
-import {
-  AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList
-} from './tokens/schemas.ts'
+import { tokenSchemas } from './tokens/schemas.ts'
 import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
 import {
   formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, uploadDiscoveryRoutes
@@ -82,9 +78,7 @@ import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/rou
 
 /** The shared schemas of the document, in its order. */
 const schemas = [
-  ProblemDetails, NewUser, User, Account, NewPassword, ClaimSecret, FoundClaim, NewClaim, AccountEvent,
-  AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, NewSession, Session,
-  ...factorSchemas, ...passkeySchemas, ...identitySchemas,
+  ProblemDetails, ...accountSchemas, ...tokenSchemas, ...factorSchemas, ...passkeySchemas, ...identitySchemas,
   StoredFile, FileList, Timeline, TakenAt, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderUsage,
   FolderMove, ZipNames,
   PlacedItems, BulkOutcome, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, TrashItems, TrashOutcome,
@@ -149,7 +143,7 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
 /** Every scope, the credential that it requires, and its routes. */
 async function registerRoutes (
   app: FastifyInstance, store: AppServices, { connections, outages }: { connections: Connections, outages: Outages }
-): Promise<void> {
+) {
   const { accessTokens, config, eventLogs, failures } = store
   eventLogs.push(event => app.log.info({ security: event }, event.kind))
   if (config.eventLog !== undefined) eventLogs.push(openEventLog(config.eventLog, failures.of('EVENT_LOG')))

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { callerOf, oneTimeCodeOf, recordEvent } from '../http/caller.ts'
-import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
+import { nextPageOf, pageById, PageQuery } from '../http/pagination.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import { dateOf } from '../http/wire-values.ts'
@@ -138,9 +138,8 @@ export const accountRoutes: Routes = async (app, { metadata, space }) => {
       response: { 200: answer(AccountEventList, 'One page of events.') }
     }
   }, async request => {
-    const page = pageOf(request.query)
-    const found = await metadata.events.list(callerOf(request).account.id, page)
-    const { entries, next } = cutPage(found, page.limit, idCursor)
+    const { account } = callerOf(request)
+    const { entries, next } = await pageById(request.query, page => metadata.events.list(account.id, page))
     return { events: entries.map(eventOf), next }
   })
 }

@@ -150,3 +150,8 @@ export const AccountEventList = SharedObject('AccountEventList', 'A page of even
   events: Type.Array(Type.Ref(AccountEvent), { maxItems: 1000, description: 'Newest first.' }),
   next: NextId
 })
+
+/** The shared schemas of the document, in its order. */
+export const accountSchemas = [
+  NewUser, User, Account, NewPassword, ClaimSecret, FoundClaim, NewClaim, AccountEvent, AccountEventList
+]

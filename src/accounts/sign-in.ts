@@ -51,7 +51,7 @@ export function createSignIn (
   }
 
   /** A thief of the password begins without a code. Owners do so too, but mostly from known networks. */
-  function recordMissing (account: AccountRecord, { isKnownNetwork, ...origin }: CodeOrigin): void {
+  function recordMissing (account: AccountRecord, { isKnownNetwork, ...origin }: CodeOrigin) {
     if (!isKnownNetwork) securityLog.record({ kind: 'second_factor_missing', account, ...origin })
   }
 
@@ -141,6 +141,12 @@ export function createSignIn (
     async useCode (account: AccountRecord, code: string | undefined, origin: Origin): Promise<void> {
       const isKnownNetwork = await metadata.attempts.isKnownNetwork(account.usernameKey, origin.network)
       await checkCode(account, code, { ...origin, isKnownNetwork })
+    },
+
+    /** Records a sign-in without a password, and the network that it came from. */
+    async noteSignIn (account: AccountRecord, origin: Origin): Promise<void> {
+      const isNew = await metadata.attempts.addKnownNetwork(account, origin.network, Date.now())
+      securityLog.record({ kind: isNew ? 'sign_in_new_network' : 'sign_in', account, ...origin })
     },
 
     /** Whether an account that signed in earlier still exists, is enabled, and has the same password and factors. */

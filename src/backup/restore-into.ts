@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,7 @@ import { lockDataFolder, openBlobs, openPostgres, storageRecordIn } from '../bac
 import {
   isOfRestore, pairMark, refuseForeignMark, RESTORING, SEPARATOR, storageText, type StorageSettings
 } from '../backends/pairing.ts'
-import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
+import { type BlobStore, digestOf, type StoredBlob } from '../blobs/blob-store.ts'
 import { complete } from '../blobs/blob-writer.ts'
 import type { Config } from '../config.ts'
 import {
@@ -73,7 +73,7 @@ async function openEmptyPostgres (url: string): Promise<PostgresMetadata> {
 }
 
 /** @throws {ConfigError} if the folder has a database. */
-async function refuseDatabase (dataDir: string): Promise<void> {
+async function refuseDatabase (dataDir: string) {
   if (!await hasDatabase(dataDir)) return
   throw new ConfigError(`DATA_DIR: ${dataDir} has a database`, {
     remedy: 'restore the backup into an empty folder, with another prefix in STORAGE_URL if a server has used this one'
@@ -84,7 +84,7 @@ async function refuseDatabase (dataDir: string): Promise<void> {
  * The folder says that the database is not there yet, because a server would make a new one before it looks at the
  * blobs.
  */
-async function beginInFolder (dataDir: string, isDiscarding: boolean): Promise<void> {
+async function beginInFolder (dataDir: string, isDiscarding: boolean) {
   const restoring = join(dataDir, dataFolderLayout.restoring)
   if (isDiscarding && await isThere(restoring)) {
     for (const name of [dataFolderLayout.restoring, dataFolderLayout.storageId, ...keyFiles]) {
@@ -95,7 +95,7 @@ async function beginInFolder (dataDir: string, isDiscarding: boolean): Promise<v
 }
 
 /** The database file is moved to its place whole. */
-async function importIntoFolder (dataDir: string, file: string, keys: KeyRings, storageId: string): Promise<void> {
+async function importIntoFolder (dataDir: string, file: string, keys: KeyRings, storageId: string) {
   await storageRecordIn(dataDir).recordStorageId(storageId)
   for (const name of keyFiles) if (keys[name] !== undefined) await replaceKeys(dataDir, name, keys[name])
   await writeDurably(join(dataDir, dataFolderLayout.database), createReadStream(file))
@@ -108,7 +108,7 @@ async function importIntoFolder (dataDir: string, file: string, keys: KeyRings, 
  */
 async function restoreBlobs (
   blobs: BlobStore, request: RestoreRequest, importMetadata: (file: string, keys: KeyRings) => Promise<void>
-): Promise<void> {
+) {
   const { folder } = request
   const scratch = await mkdtemp(join(tmpdir(), 'magicstore-restore-'))
   const database = join(scratch, dataFolderLayout.database)
@@ -131,7 +131,7 @@ async function restoreBlobs (
 /** `original`: a blob in the store with the same bytes. */
 async function putBlob (
   folder: string, { path, sha256 }: Sum, blobs: BlobStore, original: string | undefined
-): Promise<void> {
+) {
   const from = join(folder, path)
   const id = basename(path)
   const { size } = await stat(from).catch(failAsUnreadable(from))
@@ -152,10 +152,7 @@ async function putBlob (
  */
 async function isPresent (blobs: BlobStore, { id, size, sha256 }: StoredBlob): Promise<boolean> {
   try {
-    const bytes = await blobs.read({ id, size })
-    const hash = createHash('sha256')
-    for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
-    return hash.digest('hex') === sha256
+    return await digestOf(await blobs.read({ id, size })) === sha256
   } catch (error) {
     if (error instanceof Problem && error.code === 'file_damaged') return false
     throw error
@@ -208,7 +205,7 @@ async function beginRestore (
  * Makes the mark that the restored metadata refer to.
  * @throws {ConfigError} if another restore has discarded this one, and with it some of its blobs.
  */
-async function pairRestored (config: StorageSettings, blobs: BlobStore, restore: MarkedRestore): Promise<void> {
+async function pairRestored (config: StorageSettings, blobs: BlobStore, restore: MarkedRestore) {
   if (!(await blobs.marks.list()).includes(markOf(restore))) {
     const reason = `${storageText(config)}: another restore has discarded this one`
     throw new ConfigError(reason, { remedy: 'run one restore at a time' })
@@ -220,7 +217,7 @@ async function pairRestored (config: StorageSettings, blobs: BlobStore, restore:
 const BATCH = 10
 
 /** Deletes the blobs if they are all of the interrupted restore: those of another database stay. Its mark goes last. */
-async function discardRestore (blobs: BlobStore, cut: MarkedRestore): Promise<void> {
+async function discardRestore (blobs: BlobStore, cut: MarkedRestore) {
   const pair = pairMark(cut.installationId, cut.storageId)
   const others = (await blobs.marks.list()).filter(mark => mark !== markOf(cut) && mark !== pair)
   if (cut.isAlone && others.length === 0) await removeAll(blobs)
@@ -228,7 +225,7 @@ async function discardRestore (blobs: BlobStore, cut: MarkedRestore): Promise<vo
   await blobs.marks.remove(markOf(cut))
 }
 
-async function removeAll (blobs: BlobStore): Promise<void> {
+async function removeAll (blobs: BlobStore) {
   let ids = await blobs.pending?.() ?? []
   for await (const id of blobs.list()) {
     ids.push(id)

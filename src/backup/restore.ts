@@ -79,7 +79,7 @@ const movedFirst: string[] = [dataFolderLayout.blobs, ...keyFiles]
 /** What an interrupted restore may have left. Not the database: it is moved last. */
 const leftovers: string[] = [dataFolderLayout.restoring, ...movedFirst]
 
-async function refuseUsed (target: string): Promise<void> {
+async function refuseUsed (target: string) {
   const names = (await readdir(target)).filter(name => name !== LOST_AND_FOUND && name !== dataFolderLayout.lock)
   const isInterrupted = names.includes(dataFolderLayout.restoring) && names.every(name => leftovers.includes(name))
   if (names.length === 0 || isInterrupted) return
@@ -87,7 +87,7 @@ async function refuseUsed (target: string): Promise<void> {
 }
 
 /** The name of the snapshot comes first: no server starts in the folder from then on. */
-async function begin (target: string, { snapshot }: BackupSummary): Promise<void> {
+async function begin (target: string, { snapshot }: BackupSummary) {
   const temporary = join(target, dataFolderLayout.restoring)
   await clear(target)
   await makeFolder(temporary)
@@ -95,12 +95,12 @@ async function begin (target: string, { snapshot }: BackupSummary): Promise<void
   await sync(temporary)
 }
 
-async function clear (target: string): Promise<void> {
+async function clear (target: string) {
   for (const name of leftovers) await rm(join(target, name), { recursive: true, force: true })
 }
 
 /** Moves all but the database, which is moved last: also back, if that was interrupted. */
-async function move (from: string, to: string): Promise<void> {
+async function move (from: string, to: string) {
   const names = (await readdir(from)).filter(name => movedFirst.includes(name))
   for (const name of names) await rename(join(from, name), join(to, name))
 }

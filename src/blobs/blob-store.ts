@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 
@@ -248,6 +249,13 @@ export type ReadBlob = Pick<StoredBlob, 'id' | 'size'> & { readonly sha256?: str
 
 /** A text that is sent as it is, or a range of bytes, both ends included. */
 export type Piece = string | { readonly start: number, readonly end: number }
+
+/** The SHA-256 of what was read of a blob, in hex. */
+export async function digestOf (read: Readable | Buffer): Promise<string> {
+  const digest = createHash('sha256')
+  for await (const chunk of Buffer.isBuffer(read) ? [read] : read) digest.update(chunk as Buffer)
+  return digest.digest('hex')
+}
 
 /** All of a blob as one piece. */
 export function wholeOf (size: number): Piece[] {

@@ -50,7 +50,9 @@ export async function * runChecks (
 /** The checks by their names, the slow ones last. `faults`: the names of those that have found one. */
 function checksOf (environment: Environment, faults: ReadonlySet<string>): Record<string, DoctorCheck> {
   const { databaseUrl, entries } = environment
-  const areUsable = () => !faults.has('database') && !faults.has('storage')
+  const ifUsable = (check: () => Promise<Diagnosis>) => () => faults.has('database') || faults.has('storage')
+    ? good('it is not checked until database and storage can be used')
+    : check()
   let connections: Diagnosis | undefined
   return {
     node: checkNode,
@@ -91,17 +93,9 @@ function checksOf (environment: Environment, faults: ReadonlySet<string>): Recor
         connections: () => connections as Diagnosis
       }),
     storage: checkStorage,
-    sealing_keys: () => areUsable()
-      ? checkSealingKeys(environment)
-      : good('they are not checked until database and storage can be used'),
+    sealing_keys: ifUsable(() => checkSealingKeys(environment)),
     identity_provider: checkIdentityProvider,
-    accounts: () => areUsable()
-      ? checkAccounts(environment)
-      : good('they are not checked until database and storage can be used'),
-    ...(!isDataFolderAlone(environment) && {
-      pair: () => areUsable()
-        ? checkPairing(environment)
-        : good('it is not checked until database and storage can be used')
-    })
+    accounts: ifUsable(() => checkAccounts(environment)),
+    ...(!isDataFolderAlone(environment) && { pair: ifUsable(() => checkPairing(environment)) })
   }
 }

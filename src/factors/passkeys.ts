@@ -72,8 +72,8 @@ export type Passkeys = ReturnType<typeof createPasskeys>
 
 /** Passkeys: credentials of WebAuthn that authenticators keep and that verify their user. */
 export function createPasskeys (
-  { config: { publicUrl }, metadata, securityLog, signedTexts }:
-  Pick<AppServices, 'config' | 'metadata' | 'securityLog' | 'signedTexts'>
+  { config: { publicUrl }, metadata, securityLog, signIn, signedTexts }:
+  Pick<AppServices, 'config' | 'metadata' | 'securityLog' | 'signIn' | 'signedTexts'>
 ) {
   const challenges = createChallenges({ metadata, signedTexts })
 
@@ -161,9 +161,7 @@ export function createPasskeys (
     /** The account whose passkey has signed. Anything else is an event. @throws passkey_refused. */
     async signIn (credential: Assertion, request: PasskeyRequest): Promise<AccountRecord> {
       const account = await use(credential, { account: undefined, purpose: 'sign-in', request })
-      const origin = originOf(request)
-      const isNew = await metadata.attempts.addKnownNetwork(account, origin.network, Date.now())
-      securityLog.record({ kind: isNew ? 'sign_in_new_network' : 'sign_in', account, ...origin })
+      await signIn.noteSignIn(account, originOf(request))
       return account
     },
 

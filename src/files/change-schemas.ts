@@ -24,10 +24,10 @@ export const Change = SharedObject('Change', 'A change of a file or folder.', {
   id: StoredId('Id of the file or folder, also of one that is deleted.', 'pYqjv5mGf3K0bJ2tW8sZcA'),
   kind: OneOf(changeKinds, {
     description: '`stored`: a file was created, or got other bytes or another `modifiedAt`, or was restored. ' +
-      '`moved`: a file got another path. `deleted`: a file was deleted. `starred`: a file got a star, or lost it, and ' +
-      'nothing else. `folder_made`, `folder_moved`, `folder_deleted`, `folder_starred`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted ' +
-      'folder was empty, because what was in it was deleted by changes before. `kind`, `name` and `from` are ' +
-      'informational; don\'t use them to update a copy.'
+      '`moved`: a file got another path. `deleted`: a file was deleted. `starred`: a file got a star, or lost it, ' +
+      'and nothing else. `folder_made`, `folder_moved`, `folder_deleted`, `folder_starred`: the same of a folder. ' +
+      'The move of a folder is one change, whatever is in it; a deleted folder was empty, because what was in it ' +
+      'was deleted by changes before. `kind`, `name` and `from` are informational; don\'t use them to update a copy.'
   }),
   name: Path('The path of the file or folder; after a move, the new one.'),
   from: Type.Optional(Path('For `moved` and `folder_moved`: the path before.')),

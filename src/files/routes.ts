@@ -196,7 +196,8 @@ export const changeFileRoutes: Routes = async (app, services) => {
  * @throws not_found.
  */
 function selectionOf (
-  { folder, order, prefix, contains, words, starred = false }: Omit<Static<typeof FileListQuery>, 'order'> & Pick<FilePage, 'order'>
+  { folder, order, prefix, contains, words, starred = false }:
+  Omit<Static<typeof FileListQuery>, 'order'> & Pick<FilePage, 'order'>
 ): Pick<FilePage, 'order' | 'folder' | 'prefix'> {
   const isByName = order === 'name' || order === '-name'
   if (prefix !== undefined && (contains ?? words) !== undefined) {

@@ -11,7 +11,9 @@ interface TimelineQuery {
 /** What a listing of pictures and videos can't be combined with. */
 const OTHERS = ['prefix', 'contains', 'words', 'starred'] as const
 
-interface ListQuery extends TimelineQuery, Partial<Record<typeof OTHERS[number], string | boolean>> { readonly order: string }
+interface ListQuery extends TimelineQuery, Partial<Record<typeof OTHERS[number], string | boolean>> {
+  readonly order: string
+}
 
 /** Whether an order is that of a timeline. */
 export function isTaken (order: string): order is typeof takenOrders[number] {

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import type { BlobStore } from '../blobs/blob-store.ts'
+import { type BlobStore, digestOf } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { StoredContent, Usage } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
@@ -103,10 +102,7 @@ const findBadSize: Check = async ({ blobId, size }, blobs) => {
 }
 
 const findBadDigest: Check = async ({ blobId, size, sha256 }, blobs) => {
-  const hash = createHash('sha256')
-  const bytes = await blobs.read({ id: blobId, size })
-  for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
-  return hash.digest('hex') === sha256 ? undefined : 'wrong_digest'
+  return await digestOf(await blobs.read({ id: blobId, size })) === sha256 ? undefined : 'wrong_digest'
 }
 
 /** A read error is a finding, and must not end the check. A store that can't be reached ends it. */

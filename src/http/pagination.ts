@@ -49,6 +49,14 @@ export function pageOf (query: PageQuery): { beforeId: number | undefined, limit
   return { beforeId: query.cursor === undefined ? undefined : Number(query.cursor), limit: limitOf(query) }
 }
 
+/** A page of a list ordered by id, as an operation returns it. */
+export async function pageById<Entry extends { id: number }> (
+  query: PageQuery, read: (page: ReturnType<typeof pageOf>) => Promise<Entry[]>
+) {
+  const page = pageOf(query)
+  return cutPage(await read(page), page.limit, ({ id }) => String(id))
+}
+
 interface CutPage<Entry, Cursor> { entries: readonly Entry[], next: Cursor | null }
 
 /** Removes the extra entry, and returns the cursor of the next page if there is one. */
@@ -74,9 +82,4 @@ export async function linkPage<Entry> (
     reply.header('link', `<${links.to(request.raw, nextPath)}>; rel="next"`)
   }
   return { entries, next }
-}
-
-/** The cursor of a list ordered by id. */
-export function idCursor ({ id }: { id: number }): string {
-  return String(id)
 }

@@ -53,8 +53,8 @@ export type Identities = ReturnType<typeof createIdentities>
 
 /** Sign-in with identities at a provider (OpenID Connect Core 1.0). */
 export function createIdentities (
-  { accounts, attemptLimiter, config, metadata, securityLog, signedTexts }:
-  Pick<AppServices, 'accounts' | 'attemptLimiter' | 'config' | 'metadata' | 'securityLog' | 'signedTexts'>
+  { accounts, attemptLimiter, config, metadata, securityLog, signIn, signedTexts }:
+  Pick<AppServices, 'accounts' | 'attemptLimiter' | 'config' | 'metadata' | 'securityLog' | 'signIn' | 'signedTexts'>
 ) {
   const provider = config.identityProvider && createProvider(config.identityProvider)
 
@@ -127,11 +127,6 @@ export function createIdentities (
     return { identity, claims, origin }
   }
 
-  async function noteNetwork (account: AccountRecord, origin: Origin): Promise<void> {
-    const isNew = await metadata.attempts.addKnownNetwork(account, origin.network, Date.now())
-    securityLog.record({ kind: isNew ? 'sign_in_new_network' : 'sign_in', account, ...origin })
-  }
-
   /** What lets somebody choose a name. @throws identity_unknown if nobody can register. */
   async function offerRegistration (
     { issuer, subject, label }: NewIdentity, { preferred_username: username }: ProviderClaims
@@ -145,7 +140,7 @@ export function createIdentities (
   }
 
   /** @throws password_present. */
-  function refusePassword ({ passwordHash }: AccountRecord): void {
+  function refusePassword ({ passwordHash }: AccountRecord) {
     if (passwordHash !== NO_PASSWORD) throw new Problem('password_present')
   }
 
@@ -178,7 +173,7 @@ export function createIdentities (
         record(account, origin, 'the account is disabled', identity.subject)
         throw new Problem('identity_unknown')
       }
-      await noteNetwork(account, origin)
+      await signIn.noteSignIn(account, origin)
       return { signedIn: { account, factors: ['oidc'] } }
     },
 
@@ -199,7 +194,7 @@ export function createIdentities (
           account: { username, usernameKey: usernameKey(username) }, challenge: { id, expiresAt }, attempt
         }))
       securityLog.record({ kind: 'registered', account, ...origin })
-      await noteNetwork(account, origin)
+      await signIn.noteSignIn(account, origin)
       return { account, factors: ['oidc'] }
     },
 

@@ -4,7 +4,7 @@ import { originOf } from '../accounts/network.ts'
 import { queriedName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
-import { cutPage, idCursor, nextPageOf, pageOf } from '../http/pagination.ts'
+import { nextPageOf, pageById } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import type { LinkKind } from '../metadata/link-records.ts'
 import { requireScope } from '../tokens/tokens.ts'
@@ -31,9 +31,9 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
     links: { 200: nextPageOf('listLinks', { name: '$request.query.name' }) },
     schema: listLinks
   }, async request => {
-    const page = { ...pageOf(request.query), name: queriedName(request.query.name) }
-    const found = await metadata.links.list(callerOf(request).account.id, page)
-    const { entries, next } = cutPage(found, page.limit, idCursor)
+    const { account } = callerOf(request)
+    const name = queriedName(request.query.name)
+    const { entries, next } = await pageById(request.query, page => metadata.links.list(account.id, { ...page, name }))
     return { links: entries.map(linkOf), next }
   })
 
@@ -76,7 +76,7 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
 }
 
 /** Refuses a token that lacks what the link gives. @throws insufficient_scope. */
-function requireScopeOf (request: FastifyRequest, kind: LinkKind): void {
+function requireScopeOf (request: FastifyRequest, kind: LinkKind) {
   requireScope(callerOf(request).token, SCOPE_OF_KIND[kind])
 }
 
@@ -84,7 +84,7 @@ function createdLinkOf ({ link, secret }: LinkAndSecret, { raw }: Pick<FastifyRe
   return { ...linkOf(link), url: links.to(raw, `/s/${secret}`) }
 }
 
-function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind, linkId?: number): void {
+function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind, linkId?: number) {
   const details = linkId === undefined ? {} : { details: { linkId } }
   securityLog.record({ kind, account: callerOf(request).account, ...details, ...originOf(request) })
 }

@@ -21,6 +21,7 @@ import { LINK_FILE_PATH } from './visitor-schemas.ts'
 
 /** Uploads by an `upload` link. */
 export const linkUploadRoutes: Routes = async (app, services) => {
+  admitVisitors(app, services, { kind: 'upload' })
   app.setErrorHandler<FastifyError | Problem>((error, request, reply) =>
     sendProblem(withoutPaths(error), request, reply))
   await app.register(formRoutes, services)
@@ -31,7 +32,6 @@ export const linkUploadRoutes: Routes = async (app, services) => {
 
 const formRoutes: Routes = async (app, services) => {
   const { config: { maxFileBytes }, limitVisits } = services
-  admitVisitors(app, services, { kind: 'upload' })
   app.removeAllContentTypeParsers()
   await app.register(multipart, { limits: multipartLimits })
 
@@ -46,7 +46,6 @@ const formRoutes: Routes = async (app, services) => {
 }
 
 const rawRoutes: Routes = async (app, services) => {
-  admitVisitors(app, services, { kind: 'upload' })
   acceptAnyBody(app)
 
   app.put(LINK_FILE_PATH, {
@@ -60,9 +59,7 @@ const rawRoutes: Routes = async (app, services) => {
   })
 }
 
-const resumableRoutes: Routes = async (app, services) => {
-  const { uploads, links, limitVisits } = services
-  admitVisitors(app, services, { kind: 'upload' })
+const resumableRoutes: Routes = async (app, { uploads, links, limitVisits }) => {
   app.addHook('onRequest', ({ method, headers }, _reply, done) => {
     if (method === 'POST') refuseFields(headers, CONDITIONS)
     done()
@@ -77,9 +74,7 @@ const resumableRoutes: Routes = async (app, services) => {
 }
 
 /** `OPTIONS`: the protocols and limits of uploads. */
-const discoveryRoutes: Routes = async (app, services) => {
-  const { limits } = services.uploads
-  admitVisitors(app, services, { kind: 'upload' })
+const discoveryRoutes: Routes = async (app, { uploads: { limits } }) => {
   addDiscovery(app, LINK_UPLOADS_PATH, { allow: 'OPTIONS, POST', limits })
   addDiscovery(app, `${LINK_UPLOADS_PATH}/:id`, { allow: 'DELETE, GET, HEAD, OPTIONS, PATCH, POST', limits })
 }
@@ -95,7 +90,7 @@ function withoutPaths (error: FastifyError | Problem): FastifyError | Problem {
 const CONDITIONS = ['if-match', 'if-none-match', 'if-unmodified-since']
 
 /** @throws upload_header_invalid. */
-function refuseFields (headers: Headers, names: readonly string[]): void {
+function refuseFields (headers: Headers, names: readonly string[]) {
   const found = names.find(name => headers[name] !== undefined)
   if (found !== undefined) refuseField(`${found} is not accepted here.`)
 }

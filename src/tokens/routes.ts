@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { originOf } from '../accounts/network.ts'
 import { callerOf, recordEvent } from '../http/caller.ts'
-import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
+import { nextPageOf, pageById, PageQuery } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { dateOf, knownDateOf } from '../http/wire-values.ts'
 import type { TokenRecord } from '../metadata/records.ts'
@@ -65,9 +65,8 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       response: { 200: answer(TokenList, 'One page of tokens.') }
     }
   }, async request => {
-    const page = pageOf(request.query)
-    const found = await metadata.tokens.list(callerOf(request).account.id, page)
-    const { entries, next } = cutPage(found, page.limit, idCursor)
+    const { account } = callerOf(request)
+    const { entries, next } = await pageById(request.query, page => metadata.tokens.list(account.id, page))
     return { tokens: entries.map(tokenOf), next }
   })
 

@@ -141,3 +141,8 @@ export const personalTokenLinks = {
 export const TokenParams = Type.Object({
   id: Id('The `id` of the token.', 7)
 })
+
+/** The shared schemas of the document, in its order. */
+export const tokenSchemas = [
+  AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, NewSession, Session
+]

@@ -59,11 +59,11 @@ export const davChangeRoutes: FastifyPluginAsync<HttpServices> = async (app, con
 }
 
 /** If it was ignored, `DELETE /dav/box/?draft` would delete `box`. @throws malformed_request. */
-async function refuseQuery ({ method, raw }: FastifyRequest): Promise<void> {
+async function refuseQuery ({ method, raw }: FastifyRequest) {
   if (String(raw.url).includes('?')) refuse(`${method} takes no query. A ? in a name must be written as %3F.`)
 }
 
-function addRoutes (app: FastifyInstance, context: HttpServices, handlers: Handlers): void {
+function addRoutes (app: FastifyInstance, context: HttpServices, handlers: Handlers) {
   acceptAnyBody(app)
   app.setErrorHandler(createProblemSender(context))
   for (const [method, [handler, ...onRequest]] of Object.entries(handlers)) {

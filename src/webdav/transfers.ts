@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { CopyFailure } from '../files/copies.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { Replacement } from '../metadata/folder-records.ts'
@@ -22,8 +22,9 @@ type TransferHandler = (transfer: Transfer) => Promise<CopyFailure | undefined>
 
 /** `COPY` (RFC 4918 section 9.8). */
 export async function copyResource (dav: DavRequest) {
-  const { context: { copies, space }, request, reply, owner } = dav
-  const signal = signalOfClient(request, reply)
+  const { context: { connections, copies, space }, request, reply, owner } = dav
+  // Over HTTP/1.1, a client that has closed its side counts as gone: nothing else tells.
+  const signal = connections.signalOf(request.raw, reply.raw)
   const isDeep = depthOf(request, ['0', 'infinity']) === 'infinity'
   const copy = { isDeep, quota: space.quotaOf(owner) }
   return answer(dav, copy, async ({ source, to, destination }) => {
@@ -78,21 +79,8 @@ async function answer (dav: DavRequest, copy: Replacement['copy'], transfer: Tra
   }
 }
 
-/** Aborted when the client is gone. Over HTTP/1.1, one that has closed its side counts as gone: nothing else tells. */
-function signalOfClient ({ raw }: FastifyRequest, reply: FastifyReply): AbortSignal {
-  const controller = new AbortController()
-  const stop = () => controller.abort(new Problem('upload_incomplete', { detail: 'The client is gone.' }))
-  const socket = 'stream' in raw ? undefined : raw.socket
-  socket?.once('end', stop)
-  reply.raw.once('close', () => {
-    socket?.off('end', stop)
-    stop()
-  })
-  return controller.signal
-}
-
 /** @throws place_forbidden if one path is the other, or below it. */
-function requireApart (...paths: [string, string]): void {
+function requireApart (...paths: [string, string]) {
   // The root has everything below it.
   const [one, other] = paths.map(path => path === '' ? '' : `${path}/`) as [string, string]
   if (one.startsWith(other) || other.startsWith(one)) {
