@@ -1,6 +1,6 @@
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { Icon } from './icon.tsx'
-import { texts } from './texts.ts'
+import { texts } from './later-texts.ts'
 import { useCopy } from './use-copy.ts'
 
 interface SecretFieldProps {

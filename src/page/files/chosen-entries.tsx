@@ -1,5 +1,4 @@
 import { signal } from '@preact/signals'
-import { formatNumber } from '../format.ts'
 import { FolderDialog } from '../later.tsx'
 import { Question } from '../question.tsx'
 import { hasTrash } from '../settings.ts'
@@ -85,7 +84,7 @@ function RemovalQuestion () {
 
 /** Asks before a deletion pushes older contents out of the trash. */
 function LossQuestion ({ entries, lost }: { entries: readonly Entry[], lost: number }) {
-  const count = formatNumber(lost)
+  const count = lost
   const leave = () => { losing.value = undefined }
   return (
     <Question
