@@ -1,9 +1,9 @@
 import { loadTexts } from './loaded-texts.ts'
 import { addProblems } from './problem-words.ts'
 import { texts as first } from './texts.ts'
-import type { texts as english } from './texts/en-later.ts'
+import type { LaterTexts } from './texts/en-later.ts'
 
-const later = await loadTexts<ReturnType<typeof english>>(true)
+const later = await loadTexts<LaterTexts>(true)
 addProblems(later.problems)
 
 /** The texts with those of what is not in the first view. */

@@ -1,5 +1,5 @@
 import { frameTexts } from './frame-texts.ts'
-import type { texts as english } from './texts/en-page.ts'
+import type { PageTexts } from './texts/en-page.ts'
 
 /** The texts of the first view of the page of an account. */
-export const texts = frameTexts as unknown as ReturnType<typeof english>
+export const texts = frameTexts as unknown as PageTexts

@@ -62,7 +62,7 @@ function Progress ({ act: { act, done, all, stop } }: { act: Running }) {
 }
 
 function progressOf ({ act, done, all }: Running): string {
-  return `${words.running[act]} ${words.progress(done, all)}`
+  return words.progress(words.running[act], done, all)
 }
 
 /** How many entries are chosen, and how large the files among them are. */

@@ -1,5 +1,5 @@
 import { frameTexts } from '../frame-texts.ts'
-import type { texts as english } from '../texts/en-link.ts'
+import type { LinkTexts } from '../texts/en-link.ts'
 
 /** The texts of the page of a link. */
-export const texts = frameTexts as unknown as ReturnType<typeof english>
+export const texts = frameTexts as unknown as LinkTexts

@@ -57,3 +57,5 @@ export const frame = ({ visible, plural }: Tools<'en'>) => ({
   invisible: 'An invisible character',
   showPassword: 'Show the password'
 })
+
+export type FrameTexts = ReturnType<typeof frame>

@@ -8,7 +8,7 @@ const factorWords = {
   recovery_code: 'recovery code',
   oidc: 'identity provider'
 }
-type Factor = keyof typeof factorWords
+export type Factor = keyof typeof factorWords
 
 /** The texts of what is not in the first view of the page of an account. */
 export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
@@ -502,3 +502,5 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     }
   }
 })
+
+export type LaterTexts = ReturnType<typeof texts>

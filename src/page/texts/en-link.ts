@@ -67,3 +67,5 @@ export const texts = (tools: Tools<'en'>) => {
     }
   }
 }
+
+export type LinkTexts = ReturnType<typeof texts>

@@ -100,7 +100,7 @@ export const texts = (tools: Tools<'en'>) => {
       searchFailed: 'The search failed.',
       nothingFound: 'No name in this folder or below contains',
       nothingFoundAnywhere: 'No name contains',
-      nothingFoundYet: 'None of the first 100,000 names contains',
+      nothingFoundYet: `None of the first ${number(100_000)} names contains`,
       searchAll: 'Search all names',
       showInFolder: 'Show in its folder',
       jump: 'A–Z: jump to a letter',
@@ -158,7 +158,7 @@ export const texts = (tools: Tools<'en'>) => {
         restore: 'Restoring',
         deleteForGood: 'Deleting for good'
       },
-      progress: (done: number, all: number) => `${number(done)} of ${number(all)}`,
+      progress: (act: string, done: number, all: number) => `${act} ${number(done)} of ${number(all)}`,
       deleted: (items: string) => `Moved to the trash: ${items}`,
       removed: (items: string) => `Deleted: ${items}`,
       deletedForGood: (items: string) => `Deleted for good: ${items}`,
@@ -288,3 +288,5 @@ export const texts = (tools: Tools<'en'>) => {
     }
   }
 }
+
+export type PageTexts = ReturnType<typeof texts>
