@@ -84,6 +84,23 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     next: 'Nächste Datei'
   },
   selection: {
+    lostTitle: (count: number) => plural(count, {
+      one: 'Eine ältere Version oder gelöschte Datei endgültig löschen?',
+      other: '# ältere Versionen und gelöschte Dateien endgültig löschen?'
+    }),
+    lostHint: 'Im Papierkorb ist nicht genug Platz. Damit das hineinpasst, verschwindet dort das Älteste:',
+    goOn: 'Trotzdem löschen',
+    removeTitle: (items: string) => `${items} löschen?`,
+    removeHint: 'Damit wird alles in diesen Ordnern gelöscht:',
+    deleteForGoodTitle: (items: string) => `${items} endgültig löschen?`,
+    deleteAllHint: 'Damit wird auch alles darin gelöscht. Das lässt sich nicht rückgängig machen:',
+    failed: {
+      remove: (items: string) => `Nicht gelöscht: ${items}`,
+      move: (items: string) => `Nicht verschoben: ${items}`,
+      copy: (items: string) => `Nicht kopiert: ${items}`,
+      restore: (items: string) => `Nicht wiederhergestellt: ${items}`,
+      deleteForGood: (items: string) => `Nicht gelöscht: ${items}`
+    },
     deleteForGoodHint: 'Damit werden auch ältere Versionen gelöscht. Das lässt sich nicht rückgängig machen:'
   },
   folders: {
@@ -138,6 +155,12 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       explanation: 'Nur fortsetzen, wenn die Datei seitdem gleich geblieben ist.',
       continue: 'Fortsetzen',
       startAgain: 'Neu anfangen'
+    },
+    shared: {
+      title: 'Die geteilten Dateien hochladen?',
+      hint: 'Eine andere App oder Seite hat MagicStore diese Dateien gegeben:',
+      add: 'Hochladen',
+      discard: 'Verwerfen'
     },
     rename: { label: 'Anderer Name', submit: 'Unter diesem Namen hochladen' },
     unfinished: {
@@ -228,6 +251,11 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       uploading: (size: string) => `${size} im Hochladen`,
       ofBytes: (size: string) => `von ${size}`,
       ofFiles: (count: number) => `höchstens ${number(count)} Dateien und Ordner`
+    },
+    languages: {
+      title: 'Sprache',
+      hint: 'Für diese Seite und die Seiten von Links, in diesem Browser.',
+      asBrowser: 'Wie der Browser'
     },
     profile: 'Profil',
     username: 'Benutzername',

@@ -171,24 +171,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
         `Verschoben nach ${folder === '' ? 'Dateien' : visible(folder)}: ${items}`,
       movedBack: (items: string) => `Zurückgeschoben: ${items}`,
       copied: (items: string, folder: string) =>
-        `Kopiert nach ${folder === '' ? 'Dateien' : visible(folder)}: ${items}`,
-      lostTitle: (count: number) => plural(count, {
-        one: 'Eine ältere Version oder gelöschte Datei endgültig löschen?',
-        other: '# ältere Versionen und gelöschte Dateien endgültig löschen?'
-      }),
-      lostHint: 'Im Papierkorb ist nicht genug Platz. Damit das hineinpasst, verschwindet dort das Älteste:',
-      goOn: 'Trotzdem löschen',
-      removeTitle: (items: string) => `${items} löschen?`,
-      removeHint: 'Damit wird alles in diesen Ordnern gelöscht:',
-      deleteForGoodTitle: (items: string) => `${items} endgültig löschen?`,
-      deleteAllHint: 'Damit wird auch alles darin gelöscht. Das lässt sich nicht rückgängig machen:',
-      failed: {
-        remove: (items: string) => `Nicht gelöscht: ${items}`,
-        move: (items: string) => `Nicht verschoben: ${items}`,
-        copy: (items: string) => `Nicht kopiert: ${items}`,
-        restore: (items: string) => `Nicht wiederhergestellt: ${items}`,
-        deleteForGood: (items: string) => `Nicht gelöscht: ${items}`
-      }
+        `Kopiert nach ${folder === '' ? 'Dateien' : visible(folder)}: ${items}`
     },
     folders: {
       path: 'Pfad des Ordners',
@@ -244,12 +227,6 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
         questions: (count: number) => plural(count, { one: '# Frage', other: '# Fragen' }),
         failed: (count: number) => `${number(count)} fehlgeschlagen`,
         unfinished: (count: number) => `${number(count)} unfertig`
-      },
-      shared: {
-        title: 'Die geteilten Dateien hochladen?',
-        hint: 'Eine andere App oder Seite hat MagicStore diese Dateien gegeben:',
-        add: 'Hochladen',
-        discard: 'Verwerfen'
       },
       announced: {
         added: (count: number) => `${number(count)} Dateien werden hochgeladen.`,

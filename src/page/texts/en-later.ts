@@ -83,6 +83,23 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     next: 'Next file'
   },
   selection: {
+    lostTitle: (count: number) => plural(count, {
+      one: 'Delete an older version or deleted file for good?',
+      other: 'Delete # older versions and deleted files for good?'
+    }),
+    lostHint: 'The trash has no room for all of this. If you delete it, what is the oldest in the trash goes:',
+    goOn: 'Delete all the same',
+    removeTitle: (items: string) => `Delete ${items}?`,
+    removeHint: 'This deletes everything in these folders:',
+    deleteForGoodTitle: (items: string) => `Delete ${items} for good?`,
+    deleteAllHint: 'This deletes everything in them too, and cannot be undone:',
+    failed: {
+      remove: (items: string) => `Not deleted: ${items}`,
+      move: (items: string) => `Not moved: ${items}`,
+      copy: (items: string) => `Not copied: ${items}`,
+      restore: (items: string) => `Not restored: ${items}`,
+      deleteForGood: (items: string) => `Not deleted: ${items}`
+    },
     deleteForGoodHint: 'This also deletes their older versions and cannot be undone:'
   },
   folders: {
@@ -137,6 +154,12 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       explanation: 'Continue only if the file has not changed since.',
       continue: 'Continue',
       startAgain: 'Start again'
+    },
+    shared: {
+      title: 'Upload the shared files?',
+      hint: 'Another app or page gave these files to MagicStore:',
+      add: 'Upload',
+      discard: 'Discard'
     },
     rename: { label: 'Another name', submit: 'Upload under this name' },
     unfinished: {
@@ -222,6 +245,11 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       uploading: (size: string) => `${size} being uploaded`,
       ofBytes: (size: string) => `of ${size}`,
       ofFiles: (count: number) => `at most ${number(count)} files and folders`
+    },
+    languages: {
+      title: 'Language',
+      hint: 'For this page and the pages of links, in this browser.',
+      asBrowser: 'As the browser'
     },
     profile: 'Profile',
     username: 'Username',

@@ -165,24 +165,7 @@ export const texts = (tools: Tools<'en'>) => {
       restored: (items: string) => `Restored: ${items}`,
       moved: (items: string, folder: string) => `Moved to ${folder === '' ? 'Files' : visible(folder)}: ${items}`,
       movedBack: (items: string) => `Moved back: ${items}`,
-      copied: (items: string, folder: string) => `Copied to ${folder === '' ? 'Files' : visible(folder)}: ${items}`,
-      lostTitle: (count: number) => plural(count, {
-        one: 'Delete an older version or deleted file for good?',
-        other: 'Delete # older versions and deleted files for good?'
-      }),
-      lostHint: 'The trash has no room for all of this. If you delete it, what is the oldest in the trash goes:',
-      goOn: 'Delete all the same',
-      removeTitle: (items: string) => `Delete ${items}?`,
-      removeHint: 'This deletes everything in these folders:',
-      deleteForGoodTitle: (items: string) => `Delete ${items} for good?`,
-      deleteAllHint: 'This deletes everything in them too, and cannot be undone:',
-      failed: {
-        remove: (items: string) => `Not deleted: ${items}`,
-        move: (items: string) => `Not moved: ${items}`,
-        copy: (items: string) => `Not copied: ${items}`,
-        restore: (items: string) => `Not restored: ${items}`,
-        deleteForGood: (items: string) => `Not deleted: ${items}`
-      }
+      copied: (items: string, folder: string) => `Copied to ${folder === '' ? 'Files' : visible(folder)}: ${items}`
     },
     folders: {
       path: 'Path of the folder',
@@ -233,12 +216,6 @@ export const texts = (tools: Tools<'en'>) => {
         questions: (count: number) => plural(count, { one: '# question', other: '# questions' }),
         failed: (count: number) => `${number(count)} failed`,
         unfinished: (count: number) => `${number(count)} unfinished`
-      },
-      shared: {
-        title: 'Upload the shared files?',
-        hint: 'Another app or page gave these files to MagicStore:',
-        add: 'Upload',
-        discard: 'Discard'
       },
       announced: {
         added: (count: number) => `Uploading ${number(count)} files.`,

@@ -86,6 +86,24 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     next: 'Fichier suivant'
   },
   selection: {
+    lostTitle: (count: number) => plural(count, {
+      one: 'Supprimer définitivement une ancienne version ou un fichier supprimé ?',
+      many: 'Supprimer définitivement # d’anciennes versions et de fichiers supprimés ?',
+      other: 'Supprimer définitivement # anciennes versions et fichiers supprimés ?'
+    }),
+    lostHint: 'La corbeille n’a pas assez de place. Pour y mettre ceci, ce qu’elle a de plus ancien disparaît :',
+    goOn: 'Supprimer quand même',
+    removeTitle: (items: string) => `Supprimer ${items} ?`,
+    removeHint: 'Tout ce que contiennent ces dossiers est supprimé :',
+    deleteForGoodTitle: (items: string) => `Supprimer définitivement ${items} ?`,
+    deleteAllHint: 'Tout ce qu’ils contiennent est supprimé aussi, sans retour possible :',
+    failed: {
+      remove: (items: string) => `Pas supprimé : ${items}`,
+      move: (items: string) => `Pas déplacé : ${items}`,
+      copy: (items: string) => `Pas copié : ${items}`,
+      restore: (items: string) => `Pas restauré : ${items}`,
+      deleteForGood: (items: string) => `Pas supprimé : ${items}`
+    },
     deleteForGoodHint: 'Les anciennes versions sont supprimées aussi, sans retour possible :'
   },
   folders: {
@@ -140,6 +158,12 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       explanation: 'Continuer seulement si le fichier n’a pas changé depuis.',
       continue: 'Continuer',
       startAgain: 'Recommencer'
+    },
+    shared: {
+      title: 'Envoyer les fichiers partagés ?',
+      hint: 'Une autre application ou page a donné ces fichiers à MagicStore :',
+      add: 'Envoyer',
+      discard: 'Ne pas garder'
     },
     rename: { label: 'Autre nom', submit: 'Envoyer sous ce nom' },
     unfinished: {
@@ -230,6 +254,11 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       uploading: (size: string) => `${size} en cours d’envoi`,
       ofBytes: (size: string) => `sur ${size}`,
       ofFiles: (count: number) => `au plus ${number(count)} fichiers et dossiers`
+    },
+    languages: {
+      title: 'Langue',
+      hint: 'Pour cette page et les pages des liens, dans ce navigateur.',
+      asBrowser: 'Comme le navigateur'
     },
     profile: 'Profil',
     username: 'Nom d’utilisateur',

@@ -178,25 +178,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
         `Déplacé vers ${folder === '' ? 'Fichiers' : visible(folder)} : ${items}`,
       movedBack: (items: string) => `Remis à sa place : ${items}`,
       copied: (items: string, folder: string) =>
-        `Copié vers ${folder === '' ? 'Fichiers' : visible(folder)} : ${items}`,
-      lostTitle: (count: number) => plural(count, {
-        one: 'Supprimer définitivement une ancienne version ou un fichier supprimé ?',
-        many: 'Supprimer définitivement # d’anciennes versions et de fichiers supprimés ?',
-        other: 'Supprimer définitivement # anciennes versions et fichiers supprimés ?'
-      }),
-      lostHint: 'La corbeille n’a pas assez de place. Pour y mettre ceci, ce qu’elle a de plus ancien disparaît :',
-      goOn: 'Supprimer quand même',
-      removeTitle: (items: string) => `Supprimer ${items} ?`,
-      removeHint: 'Tout ce que contiennent ces dossiers est supprimé :',
-      deleteForGoodTitle: (items: string) => `Supprimer définitivement ${items} ?`,
-      deleteAllHint: 'Tout ce qu’ils contiennent est supprimé aussi, sans retour possible :',
-      failed: {
-        remove: (items: string) => `Pas supprimé : ${items}`,
-        move: (items: string) => `Pas déplacé : ${items}`,
-        copy: (items: string) => `Pas copié : ${items}`,
-        restore: (items: string) => `Pas restauré : ${items}`,
-        deleteForGood: (items: string) => `Pas supprimé : ${items}`
-      }
+        `Copié vers ${folder === '' ? 'Fichiers' : visible(folder)} : ${items}`
     },
     folders: {
       path: 'Chemin du dossier',
@@ -260,12 +242,6 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
           plural(count, { one: '# question', many: '# de questions', other: '# questions' }),
         failed: (count: number) => plural(count, { one: '# échec', many: '# d’échecs', other: '# échecs' }),
         unfinished: (count: number) => plural(count, { one: '# inachevé', many: '# inachevés', other: '# inachevés' })
-      },
-      shared: {
-        title: 'Envoyer les fichiers partagés ?',
-        hint: 'Une autre application ou page a donné ces fichiers à MagicStore :',
-        add: 'Envoyer',
-        discard: 'Ne pas garder'
       },
       announced: {
         added: (count: number) => `Envoi de ${files(count)}.`,
