@@ -52,7 +52,8 @@ export const frame = ({ visible, plural }: Tools<'de'>): FrameTexts => ({
   retryAfter: (wait: string) => `Nochmal versuchen: in ${wait}.`,
   sizeLimit: (size: string) => `Eine Datei darf höchstens ${size} groß sein.`,
   extensions: (endings: string) => `Erlaubt sind: ${endings}.`,
-  locked: (names: readonly string[]) => `Gesperrt: ${names.map(visible).join(', ')}.`,
+  locked: (names: readonly string[]) =>
+    `${names.map(visible).join(', ')} ${plural(names.length, { one: 'ist gesperrt', other: 'sind gesperrt' })}.`,
   remaining: (amount: string) => `Platz ist noch für ${amount}.`,
   files: (count: number) => plural(count, { one: '# Datei', other: '# Dateien' }),
   invisible: 'Ein unsichtbares Zeichen',

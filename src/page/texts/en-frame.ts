@@ -51,7 +51,8 @@ export const frame = ({ visible, plural }: Tools<'en'>) => ({
   retryAfter: (wait: string) => `Try again in ${wait}.`,
   sizeLimit: (size: string) => `A file may have at most ${size}.`,
   extensions: (endings: string) => `It accepts: ${endings}.`,
-  locked: (names: readonly string[]) => `Locked: ${names.map(visible).join(', ')}.`,
+  locked: (names: readonly string[]) =>
+    `${names.map(visible).join(', ')} ${plural(names.length, { one: 'is locked', other: 'are locked' })}.`,
   remaining: (amount: string) => `${amount} can still be stored.`,
   files: (count: number) => plural(count, { one: '# file', other: '# files' }),
   invisible: 'An invisible character',

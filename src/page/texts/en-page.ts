@@ -203,7 +203,7 @@ export const texts = (tools: Tools<'en'>) => {
       elsewhereDetail: 'Try again to continue it here.',
       ended: 'The upload was ended by another window or device',
       endedDetail: 'Try again to upload the file from the beginning.',
-      nameImpossible: 'A file can\'t have this name',
+      nameImpossible: 'A file can’t have this name',
       pauseAll: 'Pause all',
       resumeAll: 'Resume all',
       clearFinished: 'Clear finished',

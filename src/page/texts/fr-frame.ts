@@ -52,7 +52,9 @@ export const frame = ({ visible, plural }: Tools<'fr'>): FrameTexts => ({
   retryAfter: (wait: string) => `Réessayer dans ${wait}.`,
   sizeLimit: (size: string) => `Un fichier peut avoir au plus ${size}.`,
   extensions: (endings: string) => `Types acceptés : ${endings}.`,
-  locked: (names: readonly string[]) => `Verrouillé : ${names.map(visible).join(', ')}.`,
+  locked: (names: readonly string[]) => `${names.map(visible).join(', ')} ${plural(names.length, {
+    one: 'est verrouillé', many: 'sont verrouillés', other: 'sont verrouillés'
+  })}.`,
   remaining: (amount: string) => `Il reste de la place pour ${amount}.`,
   files: (count: number) => plural(count, { one: '# fichier', many: '# de fichiers', other: '# fichiers' }),
   invisible: 'Un caractère invisible',

@@ -400,7 +400,7 @@ browserTest('a server that does not answer, a lost connection, and rate limits w
   await button(page, 'Create an account instead').click()
   await fillCredentials(page, { username: 'bob', password: PASSWORD })
   await button(page, 'Create an account').click()
-  t.match(await problemIn(page), /Too many registrations from this network\s+Try again in \d+ (second|minute|hour)s?\./)
+  t.match(await problemIn(page), /Too many accounts were created from your network\s+Try again in \d+ (second|minute|hour)s?\./)
   await button(page, 'Sign in instead').click()
   for (const expected of [/Wrong/, /Wrong/, /Too many failed sign-ins\s+Try again in \d+ minutes\./]) {
     const answered = page.waitForResponse(response => response.url().endsWith('/api/session'))
