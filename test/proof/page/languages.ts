@@ -105,7 +105,7 @@ for (const [language, locale, other, name] of [['de', 'de-AT', 'fr', 'Français'
     }
 
     const chosen = wordsIn(other)
-    await page.getByLabel(words.later.account.languages.title, { exact: true }).selectOption({ label: name })
+    await page.getByRole('combobox', { name: words.later.account.languages.title }).selectOption({ label: name })
     await page.getByRole('heading', { name: chosen.page.views.account, level: 2 }).waitFor()
     await page.getByText(chosen.later.account.kinds.session_created).first().waitFor()
     t.same(await languageOf(page), [other, 'ltr'])
@@ -119,7 +119,7 @@ for (const [language, locale, other, name] of [['de', 'de-AT', 'fr', 'Français'
     await visitor.page.getByText(words.link.download, { exact: true }).waitFor()
     await checkLanguage(t, visitor.page, language, 'a page of a link')
     await page.goto(`${server.url}/#account`)
-    await page.getByLabel(chosen.later.account.languages.title, { exact: true }).selectOption('')
+    await page.getByRole('combobox', { name: chosen.later.account.languages.title }).selectOption('')
     await page.getByRole('heading', { name: views.account, level: 2 }).waitFor()
     t.same(await languageOf(page), [language, 'ltr'], 'as the browser, again')
   })
