@@ -39,7 +39,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
     problemHints: {
       ...ofBoth.problemHints,
       username_invalid: 'Er hat 1 bis 64 Buchstaben und Ziffern. Zwischen Wörtern darf ein Leerzeichen stehen.',
-      password_invalid: 'Es sollte länger sein, selten und nicht der Benutzername.'
+      password_invalid: 'Es braucht mindestens 8 Zeichen und darf weder häufig noch der Benutzername sein.'
     },
     cancel: 'Abbrechen',
     copy: 'Kopieren',
@@ -86,8 +86,8 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       orders: {
         natural: 'Name, A bis Z',
         '-natural': 'Name, Z bis A',
-        '-changed': 'Zuletzt geändert zuerst',
-        changed: 'Zuletzt geändert am Ende',
+        '-changed': 'Neueste zuerst',
+        changed: 'Älteste zuerst',
         largest: 'Größte zuerst',
         smallest: 'Kleinste zuerst',
         name: 'Ordner für Ordner'

@@ -38,7 +38,7 @@ export const texts = (tools: Tools<'en'>) => {
     problemHints: {
       ...ofBoth.problemHints,
       username_invalid: 'It has 1 to 64 letters and digits. Spaces can be between words.',
-      password_invalid: 'Choose a longer one that is not common, and not your username.'
+      password_invalid: 'It needs at least 8 characters, and can’t be common or your username.'
     },
     cancel: 'Cancel',
     copy: 'Copy',
@@ -84,8 +84,8 @@ export const texts = (tools: Tools<'en'>) => {
       orders: {
         natural: 'Name, A to Z',
         '-natural': 'Name, Z to A',
-        '-changed': 'Changed last first',
-        changed: 'Changed first first',
+        '-changed': 'Newest first',
+        changed: 'Oldest first',
         largest: 'Largest first',
         smallest: 'Smallest first',
         name: 'Folder after folder'
