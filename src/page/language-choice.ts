@@ -1,7 +1,7 @@
 import { readText, writeText } from './stored-texts.ts'
 
 /** The same for each page of a server, also that of a link, and kept after the user has signed out. */
-const KEY = 'language'
+const KEY = 'magicstore language'
 
 /** The language that the user has chosen (BCP 47); undefined if the page follows the browser. */
 export function chosenLanguage (): string | undefined {

@@ -5,6 +5,6 @@ import { chosenLanguage } from './language-choice.ts'
 
 const { dataset } = document.body
 const wanted = [chosenLanguage(), ...navigator.languages.map(tag => tag.split('-')[0])]
-const language = wanted.find(language => language !== undefined && dataset[language] !== undefined) ?? 'en'
+const language = wanted.find(language => language !== undefined && Object.hasOwn(dataset, language)) ?? 'en'
 document.documentElement.lang = language
 import(new URL(dataset[language] ?? '', document.baseURI).href).catch(() => {})

@@ -4,12 +4,14 @@ import { texts as first } from './texts.ts'
 import type { LaterTexts } from './texts/en-later.ts'
 
 const later = await loadTexts<LaterTexts>(true)
-addProblems(later.problems)
+addProblems(later.problems, later.problemHints)
 
 /** The texts with those of what is not in the first view. */
 export const texts = {
   ...first,
   ...later,
+  problems: { ...first.problems, ...later.problems },
+  problemHints: { ...first.problemHints, ...later.problemHints },
   files: { ...first.files, ...later.files },
   selection: { ...first.selection, ...later.selection },
   folders: { ...first.folders, ...later.folders },

@@ -8,11 +8,12 @@ export interface ProblemWords { readonly title: string, readonly detail?: string
 type WordsByCode = Record<string, string | undefined>
 
 const titles: WordsByCode = { ...frameTexts.problems }
-const hints: WordsByCode = frameTexts.problemHints
+const hints: WordsByCode = { ...frameTexts.problemHints }
 
-/** Adds words for more codes, which are not in the first view. */
-export function addProblems (problems: Readonly<Record<string, string>>): void {
-  Object.assign(titles, problems)
+/** Adds words that are not in the first view. */
+export function addProblems (moreTitles: WordsByCode, moreHints: WordsByCode): void {
+  Object.assign(titles, moreTitles)
+  Object.assign(hints, moreHints)
 }
 
 /** What a failure is called, by its code. */
@@ -36,5 +37,5 @@ function detailOf ({ code, errors = [], limit, remaining, unit, locked, extensio
   }
   if (locked !== undefined) return frameTexts.locked(locked)
   if (extensions !== undefined) return frameTexts.extensions(extensions.join(', '))
-  return hints[code] ?? errors.map(({ field }) => hints[`${field}_invalid`]).find(hint => hint !== undefined)
+  return hints[code] ?? errors.map(({ field }) => hints[field]).find(hint => hint !== undefined)
 }

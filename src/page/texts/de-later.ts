@@ -24,6 +24,10 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     link_address_unknown: 'Der Server kennt die Adresse dieses Links nicht mehr',
     cross_site_request: 'Die Anfrage kam von einer anderen Website'
   },
+  problemHints: {
+    scopes: 'Bitte auswählen, was das Token darf.',
+    expiresAt: 'Der letzte Tag muss in der Zukunft liegen, aber nicht später, als der Server erlaubt.'
+  },
   files: {
     copyTitle: (name: string) => `${visible(name)} kopieren`,
     copyName: 'Name der Kopie',

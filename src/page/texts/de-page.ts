@@ -38,7 +38,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
     },
     problemHints: {
       ...ofBoth.problemHints,
-      username_invalid: 'Er hat 1 bis 64 Buchstaben und Ziffern. Zwischen Wörtern darf ein Leerzeichen stehen.',
+      username: 'Er hat 1 bis 64 Buchstaben und Ziffern. Zwischen Wörtern darf ein Leerzeichen stehen.',
       password_invalid: 'Es braucht mindestens 8 Zeichen und darf weder häufig noch der Benutzername sein.'
     },
     cancel: 'Abbrechen',

@@ -42,7 +42,7 @@ export const frame = ({ visible, plural }: Tools<'en'>) => ({
     not_ready: 'The server is not ready',
     storage_full: 'The disk of the server is full'
   },
-  /** What helps, or why. */
+  /** What helps, by the code or by the name of a field. */
   problemHints: {
     name_invalid: 'A name can’t be empty, “.” or “..”, very long, or have a backslash or invisible characters.'
   },

@@ -24,6 +24,10 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     link_address_unknown: 'The server no longer knows the address of this link',
     cross_site_request: 'The request came from another site'
   },
+  problemHints: {
+    scopes: 'Choose what the token may do.',
+    expiresAt: 'The last day must be in the future, and not later than the server allows.'
+  },
   files: {
     copyTitle: (name: string) => `Copy ${visible(name)}`,
     copyName: 'Name of the copy',

@@ -37,7 +37,7 @@ export const texts = (tools: Tools<'en'>) => {
     },
     problemHints: {
       ...ofBoth.problemHints,
-      username_invalid: 'It has 1 to 64 letters and digits. Spaces can be between words.',
+      username: 'It has 1 to 64 letters and digits. Spaces can be between words.',
       password_invalid: 'It needs at least 8 characters, and can’t be common or your username.'
     },
     cancel: 'Cancel',

@@ -25,6 +25,10 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     link_address_unknown: 'Le serveur ne connaît plus l’adresse de ce lien',
     cross_site_request: 'La demande est venue d’un autre site'
   },
+  problemHints: {
+    scopes: 'Choisir ce que le jeton peut faire.',
+    expiresAt: 'Le dernier jour est dans l’avenir, mais pas plus tard que le serveur ne le permet.'
+  },
   files: {
     copyTitle: (name: string) => `Copier ${visible(name)}`,
     copyName: 'Nom de la copie',

@@ -40,7 +40,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
     },
     problemHints: {
       ...ofBoth.problemHints,
-      username_invalid: 'Il a de 1 à 64 lettres et chiffres, et des espaces seulement entre les mots.',
+      username: 'Il a de 1 à 64 lettres et chiffres, et des espaces seulement entre les mots.',
       password_invalid: 'Il a au moins 8 caractères, et n’est ni courant ni le nom d’utilisateur.'
     },
     cancel: 'Annuler',
