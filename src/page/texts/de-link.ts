@@ -46,6 +46,7 @@ export const texts = (tools: Tools<'de'>): LinkTexts => {
         one: 'noch # Datei', other: 'noch # Dateien'
       })} und ${bytes}`,
       noRoom: 'Für diese Datei ist kein Platz.',
+      ownerFull: 'Wem der Link gehört, hat keinen Platz mehr für diese Datei.',
       full: 'Dieser Link nimmt keine Dateien mehr an.',
       foldersLeftOut: 'Ordner lassen sich nicht senden. Bitte die Dateien darin auswählen.',
       list: 'Ausgewählte Dateien',

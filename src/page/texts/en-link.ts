@@ -44,6 +44,7 @@ export const texts = (tools: Tools<'en'>) => {
       left: (files: number, bytes: string) =>
         `${plural(files, { one: 'Room for # more file', other: 'Room for # more files' })} and ${bytes}`,
       noRoom: 'There is no room for this file.',
+      ownerFull: 'The owner of the link has no space for this file.',
       full: 'This link accepts no more files.',
       foldersLeftOut: 'Folders can’t be sent. Choose the files in them.',
       list: 'Your files',

@@ -50,6 +50,7 @@ export const texts = (tools: Tools<'fr'>): LinkTexts => {
         other: 'Il reste de la place pour # fichiers'
       })} et ${bytes}`,
       noRoom: 'Il n’y a pas de place pour ce fichier.',
+      ownerFull: 'La personne à qui est le lien n’a plus de place pour ce fichier.',
       full: 'Ce lien n’accepte plus de fichiers.',
       foldersLeftOut: 'Les dossiers ne peuvent pas être envoyés. Choisir les fichiers qu’ils contiennent.',
       list: 'Fichiers choisis',
