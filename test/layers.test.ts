@@ -21,6 +21,7 @@ const things: Record<string, RegExp> = {
   'the process': /^(process\.(?!env$|versions$).+|process|console|import close-with-grace)$/,
   'the version of Node.js': /^process\.versions$/,
   'the loader of Node.js': /^import (node:)?module$/,
+  'an import of a computed address': /^a computed import$/,
   'the code of the page': /^import (@?preact(\/.+)?|magicstore|page\/.+)$/
 }
 
@@ -29,7 +30,7 @@ const things: Record<string, RegExp> = {
  * can't check.
  */
 const nowhere: Record<string, RegExp> = {
-  'a hidden import': /^(import (node:)?(process|console)|require|a computed import|globalThis)$/,
+  'a hidden import': /^(import (node:)?(process|console)|require|globalThis)$/,
   'a barrel': /^re-export$/,
   'a default export': /^default export$/
 }

@@ -132,14 +132,18 @@ t.test('every file of the page is served as it was built, compressed if the clie
   for (const path of assets) t.equal((await server.send('GET', path)).headers['content-security-policy'], "default-src 'none'", path)
 })
 
-/** The files of the first view: the HTML, and the scripts and styles that it names. */
+const sizeOf = (path: string) => path.endsWith('.html') ? brotliCompressSync(bytesOf(path)).length : bytesOf(`${path}.br`).length
+
+/** The files of the first view: the HTML, the scripts and styles that it names, and the largest texts. */
 function firstViewOf (html: string): string[] {
-  const named = Array.from(bytesOf(html).toString().matchAll(/<(?:script|link rel="(?:stylesheet|modulepreload)")[^>]* (?:src|href)="(?:\.\.\/)?([^"]*)"/g), ([, path]) => String(path))
-  return [html, ...named]
+  const text = bytesOf(html).toString()
+  const texts = Array.from(text.matchAll(/ data-[a-z]{2}="(?:\.\.\/)?([^"]*)"/g), ([, path]) => String(path))
+  const named = Array.from(text.matchAll(/<(?:script|link rel="(?:stylesheet|modulepreload)")[^>]* (?:src|href)="(?:\.\.\/)?([^"]*)"/g), ([, path]) => String(path))
+  const [largest = ''] = texts.sort((a, b) => sizeOf(b) - sizeOf(a))
+  return [html, ...named, largest]
 }
 
 t.test('the first view of the page is light', t => {
-  const sizeOf = (path: string) => path.endsWith('.html') ? brotliCompressSync(bytesOf(path)).length : bytesOf(`${path}.br`).length
   for (const [html, most] of [['index.html', 60_000], ['link.html', 35_000]] as const) {
     const files = firstViewOf(html)
     t.ok(files.some(path => path.endsWith('.js')) && files.some(path => path.endsWith('.css')), 'scripts and styles')

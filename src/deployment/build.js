@@ -31,10 +31,12 @@ for (const name of readdirSync('dist', { encoding: 'utf8', recursive: true })) {
 for (const name of ['client.ts', 'README.md']) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
 writeFileSync(`${sdk}/schema.ts`, await schemaText('openapi/openapi.json'))
 
-// Each page by itself: modules that both have in common would be further files of its first view.
+// Each page by itself: modules that both have in common would be further files of its first view. The texts are scripts
+// that import nothing of a page.
 const outputs = {
-  ...await bundle('main.tsx', 'page.css', 'icon.svg', 'icon*.png'),
-  ...await bundle('link/main.tsx', 'link/link.css')
+  ...await bundle('main.tsx', 'page.css', 'icon.svg', 'icon*.png', 'texts/*-page.ts', 'texts/*-later.ts'),
+  ...await bundle('link/main.tsx', 'link/link.css', 'texts/*-link.ts'),
+  ...await bundle('language.ts')
 }
 // Without a hash, because browsers look for a new service worker at the same address.
 await build({ ...options, entryPoints: [`${source}/worker/service-worker.ts`], outdir: folder })
@@ -79,7 +81,7 @@ function withBuilt (file, served) {
     // Otherwise a browser would learn of them only after it has loaded the script.
     const preloads = imports.filter(({ kind }) => kind === 'import-statement')
       .map(({ path }) => `<link rel="modulepreload" href="${served}/${basename(path)}">\n`)
-    text = text.replace(/(?=<script.* src="(.*)")/, (_, src) => `"${src}"` === reference ? preloads.join('') : '')
+    text = text.replace(/(?=<script.* src="(.*)")/g, (_, src) => `"${src}"` === reference ? preloads.join('') : '')
       .replace(reference, `"${served}/${basename(path)}"`)
   }
   return text

@@ -27,7 +27,9 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
   function acceptName (text: string, linkId: number | null = null): string {
     const name = linkId === null ? fileName(text) : segmentName(text)
     if (allowedExtensions !== undefined && !allowedExtensions.includes(extensionOf(name))) {
-      throw new Problem('extension_not_allowed', { detail: `Allowed are: ${allowedExtensions.join(', ')}.` })
+      throw new Problem('extension_not_allowed', {
+        detail: `Allowed are: ${allowedExtensions.join(', ')}.`, members: { extensions: allowedExtensions }
+      })
     }
     return name
   }

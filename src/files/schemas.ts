@@ -175,8 +175,8 @@ export const KindQuery = (description: string) => ({
 export const StarredQuery = (entries: 'files' | 'folders') => ({
   starred: Type.Optional(Type.Boolean({
     description: `Only ${entries} that have a star: directly in \`folder\`, or without it everywhere, then in the ` +
-      'order `name` those in the root first, then folder after folder. An order other than by name takes the first 10,000 ' +
-      `by name. Not together with a search${entries === 'files' ? ' or a `prefix`' : ' or `all`'}.`
+      'order `name` those in the root first, then folder after folder. An order other than by name takes the first ' +
+      `10,000 by name. Not together with a search${entries === 'files' ? ' or a `prefix`' : ' or `all`'}.`
   }))
 })
 

@@ -57,6 +57,11 @@ export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC
     maxItems: MAX_LOCKS,
     description: 'For `file_locked`: those of `locked` that are folders.'
   })),
+  extensions: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 255, pattern: ONE_LINE }), {
+    maxItems: 1000,
+    description: 'For `extension_not_allowed`: the extensions that are accepted, without a dot.',
+    examples: [['pdf', 'png']]
+  })),
   limit: Type.Optional(Count('For `file_too_large`: how many bytes a file may have.', 1000)),
   lost: Type.Optional(Count(
     'For `trash_full`: how many of the oldest versions and deleted files would be deleted for good.', 100

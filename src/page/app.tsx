@@ -3,13 +3,15 @@ import { ActionButton } from './action-button.tsx'
 import { claim, kindOf } from './claim.ts'
 import { Dialog } from './dialog.tsx'
 import { DemandDialog } from './factors/demand-dialog.tsx'
-import { FailedEntries } from './files/failed-entries.tsx'
 import { FilesView } from './files/files-view.tsx'
+import { failed } from './files/many.ts'
 import { focusHeading, focusMain } from './focus.ts'
 import { providerAnswer } from './identities/provider-answer.ts'
 import { Icon, Logo } from './icon.tsx'
 import { IconButton } from './icon-button.tsx'
-import { AccountView, ClaimView, LinksView, ProviderReturn, ProviderSignIn, TrashView } from './later.tsx'
+import {
+  AccountView, ClaimView, FailedEntries, LinksView, ProviderReturn, ProviderSignIn, SharedQuestion, TrashView
+} from './later.tsx'
 import { Notices } from './notices.tsx'
 import { lastOf } from './paths.ts'
 import { ProblemText } from './problem.tsx'
@@ -19,7 +21,6 @@ import { isProviderHere, providerName } from './settings.ts'
 import { Shortcuts, showShortcuts } from './shortcuts.tsx'
 import { CredentialForm, PasskeySignIn, SignIn, SignInPage } from './sign-in.tsx'
 import { texts } from './texts.ts'
-import { SharedQuestion } from './uploads/shared-question.tsx'
 import { UploadPanel } from './uploads/upload-panel.tsx'
 import { useAction } from './use-action.ts'
 import { openDeletion, openFolder, view, views, type View } from './view.ts'
@@ -60,7 +61,7 @@ function Content () {
       </main>
       <UploadPanel />
       <Notices />
-      <FailedEntries />
+      {failed.value !== undefined && <FailedEntries {...failed.value} onClose={() => { failed.value = undefined }} />}
       <Shortcuts />
       <SharedQuestion />
       {state.kind === 'ended' && (

@@ -11,7 +11,8 @@ import { useLoaded } from './use-loaded.ts'
 
 /** The form of an invitation or of the reset of a password. */
 export function ClaimView ({ claim: { secret, username } }: { claim: Claim }) {
-  const words = texts.claim[kindOf({ secret, username })]
+  const kind = kindOf({ secret, username })
+  const words = texts.claim[kind]
   const { value: isUsable, error, reload } = useLoaded(() => checkClaim(secret))
   async function send (account: Password): Promise<void> {
     const user = await useClaim(secret, account)
@@ -23,7 +24,7 @@ export function ClaimView ({ claim: { secret, username } }: { claim: Claim }) {
   }
   return (
     <SignInPage>
-      <h2>{words.title}</h2>
+      <h2>{texts.claimTitles[kind]}</h2>
       {isUsable === undefined && error === undefined && <p class='muted' role='status'>{texts.loading}</p>}
       {error instanceof PageError && <ProblemText error={error} />}
       {error !== undefined && !(error instanceof PageError) && (

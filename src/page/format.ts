@@ -1,9 +1,9 @@
-import { frameTexts } from './frame-texts.ts'
-
 const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const
 
+const { lang } = document.documentElement
+
 /** The language of the texts, as it is written where the user lives, if the browser tells. */
-const locale = navigator.languages.find(tag => tag.split('-')[0] === frameTexts.language) ?? frameTexts.language
+const locale = navigator.languages.find(tag => tag.split('-')[0] === lang) ?? lang
 
 /** The formats are created once, because that takes longer than to use them, and each row of a list shows a size. */
 const sizeFormats = units.map(unit => new Intl.NumberFormat(locale, {
@@ -14,8 +14,8 @@ const sizeFormats = units.map(unit => new Intl.NumberFormat(locale, {
     : { unitDisplay: 'short', maximumFractionDigits: 1 }
 }))
 
-/** With Latin digits, because the texts compare with `1`. */
-const numberFormat = new Intl.NumberFormat(locale, { numberingSystem: 'latn' })
+const numberFormat = new Intl.NumberFormat(locale)
+const percentFormat = new Intl.NumberFormat(locale, { style: 'percent' })
 
 /** A size in powers of 1000, such as `1.2 MB`. */
 export function formatSize (bytes: number): string {
@@ -26,6 +26,11 @@ export function formatSize (bytes: number): string {
 /** A count with separators, such as `1,234`. */
 export function formatNumber (value: number): string {
   return numberFormat.format(value)
+}
+
+/** A share of 1, such as `25%`. */
+export function formatPercent (share: number): string {
+  return percentFormat.format(share)
 }
 
 const timeFormat = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' })

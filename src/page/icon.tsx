@@ -40,9 +40,15 @@ const shapes = {
 
 export type IconName = keyof typeof shapes
 
+/** Those that point sideways: they are turned where writing goes from right to left. */
+const sideways: readonly IconName[] = ['list', 'move', 'signOut', 'sort', 'previous', 'next']
+
 /** An icon next to a text or in a named button. Screen readers ignore it. */
 export function Icon ({ name }: { name: IconName }) {
-  return <svg class='icon' viewBox='0 0 24 24' aria-hidden='true'><path d={shapes[name]} /></svg>
+  const isSideways = sideways.includes(name)
+  return (
+    <svg class={isSideways ? 'icon sideways' : 'icon'} viewBox='0 0 24 24' aria-hidden='true'><path d={shapes[name]} /></svg>
+  )
 }
 
 /** The logo, as in icon.svg. */

@@ -5,6 +5,7 @@ import { ActionButton } from './action-button.tsx'
 import { Dialog } from './dialog.tsx'
 import { focusHeading } from './focus.ts'
 import { frameTexts } from './frame-texts.ts'
+import { addressOfTexts } from './loaded-texts.ts'
 import { useAction } from './use-action.ts'
 
 /** Why parts could not be loaded. `outdated`: the server has another version of the page. */
@@ -24,12 +25,12 @@ export function createParts<Parts extends object> () {
 
   async function attempt (): Promise<void> {
     const { parts: address = '' } = document.body.dataset
+    const addresses = [address, addressOfTexts(true)].filter(address => address !== undefined)
     try {
       // Some browsers keep the failure of an import for good, but none that of a fetch.
-      const response = await fetch(new URL(address, document.baseURI))
-      await response.arrayBuffer()
-      if (response.ok) parts.value = await importParts()
-      else failure.value = response.status === 404 ? 'outdated' : 'unreachable'
+      const statuses = await Promise.all(addresses.map(fetchStatus))
+      if (statuses.every(status => status === 200)) parts.value = await importParts()
+      else failure.value = statuses.includes(404) ? 'outdated' : 'unreachable'
     } catch {
       failure.value = 'unreachable'
     }
@@ -73,6 +74,13 @@ export function createParts<Parts extends object> () {
   }
 
   return { provide, load, part }
+}
+
+/** Fetches a script into the cache of the browser. @throws TypeError. */
+async function fetchStatus (address: string): Promise<number> {
+  const response = await fetch(new URL(address, document.baseURI))
+  await response.arrayBuffer()
+  return response.status
 }
 
 /** A dialog in place of one that is missing. */

@@ -7,18 +7,22 @@ import { texts } from './texts.ts'
 /** They are in `parts.ts`, which only the entry of the page knows: it needs what is in the first view. */
 interface Parts {
   readonly AccountView: typeof import('./account/account-view.tsx').AccountView
+  readonly ChosenRemoval: typeof import('./files/chosen-questions.tsx').ChosenRemoval
   readonly ClaimView: typeof import('./claim-view.tsx').ClaimView
   readonly CodeDialog: typeof import('./factors/code-dialog.tsx').CodeDialog
   readonly EntryDetails: typeof import('./files/entry-details.tsx').EntryDetails
+  readonly FailedEntries: typeof import('./files/failed-entries.tsx').FailedEntries
   readonly FolderDialog: typeof import('./files/folder-dialog.tsx').FolderDialog
   readonly LinkDialog: typeof import('./links/link-dialog.tsx').LinkDialog
   readonly LinksView: typeof import('./links/links-view.tsx').LinksView
+  readonly LossQuestion: typeof import('./files/chosen-questions.tsx').LossQuestion
   readonly NewFolder: typeof import('./files/entry-dialogs.tsx').NewFolder
   readonly Preview: typeof import('./files/preview.tsx').Preview
   readonly ProviderReturn: typeof import('./identities/provider-return.tsx').ProviderReturn
   readonly ProviderSignIn: typeof import('./identities/provider-sign-in.tsx').ProviderSignIn
   readonly RemovalQuestion: typeof import('./files/entry-dialogs.tsx').RemovalQuestion
   readonly SetUpDialog: typeof import('./factors/set-up-dialog.tsx').SetUpDialog
+  readonly SharedQuestion: typeof import('./uploads/shared-question.tsx').SharedQuestion
   readonly ShortcutsDialog: typeof import('./shortcuts-dialog.tsx').ShortcutsDialog
   readonly TrashView: typeof import('./files/trash-view.tsx').TrashView
   readonly UnfinishedList: typeof import('./uploads/unfinished-list.tsx').UnfinishedList
@@ -40,6 +44,7 @@ const viewOf = (title: string) => (missing: VNode) => <MissingView title={title}
 // In a panel or a dialog.
 export const UploadRows = part('UploadRows', missing => missing)
 export const UnfinishedList = part('UnfinishedList', () => <></>)
+export const SharedQuestion = part('SharedQuestion', () => <></>)
 export const EntryDetails = part('EntryDetails', missing => missing)
 export const ProviderSignIn = part('ProviderSignIn', missing => missing)
 
@@ -53,8 +58,11 @@ const missingDemand = (missing: VNode, { demand: { cancel: onClose } }: { demand
 export const CodeDialog = part('CodeDialog', missingDemand)
 export const SetUpDialog = part('SetUpDialog', missingDemand)
 
+export const ChosenRemoval = part('ChosenRemoval', missingDialog)
+export const FailedEntries = part('FailedEntries', missingDialog)
 export const FolderDialog = part('FolderDialog', missingDialog)
 export const LinkDialog = part('LinkDialog', missingDialog)
+export const LossQuestion = part('LossQuestion', missingDialog)
 export const NewFolder = part('NewFolder', missingDialog)
 export const Preview = part('Preview', missingDialog)
 export const RemovalQuestion = part('RemovalQuestion', missingDialog)

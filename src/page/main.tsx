@@ -5,6 +5,7 @@ import { guardFocus } from './focus-guard.ts'
 import { fetchAhead } from './fetch-ahead.ts'
 import { entries } from './files/entries.ts'
 import { watchChanges } from './files/live.ts'
+import { frameTexts } from './frame-texts.ts'
 import { loadParts, provideParts } from './later.tsx'
 import { restoreSession, watchSession } from './session.ts'
 import { session } from './session-state.ts'
@@ -24,4 +25,6 @@ guardFocus()
 connectWorker().catch(() => {})
 const isShown = () => session.value.kind === 'none' || entries.isComplete.value || entries.entries.value.length > 0
 fetchAhead(isShown, loadParts)
+const { language: lang, direction: dir } = frameTexts
+Object.assign(document.documentElement, { lang, dir })
 render(<App />, document.body)

@@ -1,27 +1,41 @@
 import type { MagicStoreError, Problem } from 'magicstore'
-import { formatDuration, formatNumber, formatSize } from './format.ts'
+import { formatDuration, formatSize } from './format.ts'
 import { frameTexts } from './frame-texts.ts'
 
 /** What a page says about a failure. */
 export interface ProblemWords { readonly title: string, readonly detail?: string }
 
-/** The title and detail of a refusal, as the server sent them, with sizes as elsewhere on the page. */
-export function wordsOf ({ problem, status, retryAfterSeconds }: MagicStoreError): ProblemWords {
-  if (problem === undefined) return { title: frameTexts.unexpectedProblem(status) }
-  const wait = retryAfterSeconds === undefined ? '' : ` ${frameTexts.retryAfter(formatDuration(retryAfterSeconds))}`
-  const detail = `${detailOf(problem)}${wait}`.trim()
-  return detail === '' ? { title: problem.title } : { title: problem.title, detail }
+type WordsByCode = Record<string, string | undefined>
+
+const titles: WordsByCode = { ...frameTexts.problems }
+const hints: WordsByCode = { ...frameTexts.problemHints }
+
+/** Adds words that are not in the first view. */
+export function addProblems (moreTitles: WordsByCode, moreHints: WordsByCode): void {
+  Object.assign(titles, moreTitles)
+  Object.assign(hints, moreHints)
 }
 
-/** The detail of a `validation_failed` does not name the fields. */
-function detailOf ({ code, title, detail, errors = [], limit, remaining, unit }: Problem): string {
-  if (code === 'validation_failed' && errors.length > 0) {
-    return `${errors.map(({ field, message }) => `${field} ${message}`).join('; ')}.`
-  }
+/** What a failure is called, by its code. */
+export function titleOf (code: string): string {
+  return titles[code] ?? frameTexts.refused(code)
+}
+
+/** The words for the code of a refusal, with its numbers. What the server says in English is not shown. */
+export function wordsOf ({ problem, status, retryAfterSeconds }: MagicStoreError): ProblemWords {
+  if (problem === undefined) return { title: frameTexts.unexpectedProblem(status) }
+  const title = titleOf(problem.code)
+  const wait = retryAfterSeconds === undefined ? undefined : frameTexts.retryAfter(formatDuration(retryAfterSeconds))
+  const detail = [detailOf(problem), wait].filter(part => part !== undefined).join(' ')
+  return detail === '' ? { title } : { title, detail }
+}
+
+function detailOf ({ code, errors = [], limit, remaining, unit, locked, extensions }: Problem): string | undefined {
   if (limit !== undefined) return frameTexts.sizeLimit(formatSize(limit))
   if (remaining !== undefined) {
-    const files = frameTexts.files(formatNumber(remaining), remaining)
-    return frameTexts.remaining(unit === 'bytes' ? formatSize(remaining) : files)
+    return frameTexts.remaining(unit === 'bytes' ? formatSize(remaining) : frameTexts.files(remaining))
   }
-  return detail === title ? '' : detail
+  if (locked !== undefined) return frameTexts.locked(locked)
+  if (extensions !== undefined) return frameTexts.extensions(extensions.join(', '))
+  return hints[code] ?? errors.map(({ field }) => hints[field]).find(hint => hint !== undefined)
 }

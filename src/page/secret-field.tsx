@@ -1,6 +1,6 @@
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { Icon } from './icon.tsx'
-import { texts } from './texts.ts'
+import { texts } from './later-texts.ts'
 import { useCopy } from './use-copy.ts'
 
 interface SecretFieldProps {
@@ -29,7 +29,8 @@ export function SecretField ({ label, secret, copiesAtOnce = false }: SecretFiel
       <label for={id}>{label}</label>
       <div class='secret'>
         <input
-          id={id} ref={field} readOnly value={secret} data-autofocus onFocus={event => event.currentTarget.select()}
+          id={id} ref={field} dir='ltr' readOnly value={secret} data-autofocus
+          onFocus={event => event.currentTarget.select()}
         />
         <button type='button' onClick={() => { void copyOrSelect() }}>
           <Icon name={isCopied === true ? 'check' : 'copy'} />{texts.copy}

@@ -7,6 +7,7 @@ import { EventSection } from './event-section.tsx'
 import { FactorSection } from './factor-section.tsx'
 import { IdentitySection } from './identity-section.tsx'
 import { PasswordSection } from './password-section.tsx'
+import { LanguageSection } from './language-section.tsx'
 import { loadAccount, ProfileSection } from './profile-section.tsx'
 import { SessionSection } from './session-section.tsx'
 import { TokenSection } from './token-section.tsx'
@@ -28,6 +29,7 @@ export function AccountView () {
     <div class='account'>
       <h2>{texts.views.account}</h2>
       <ProfileSection account={account.value} error={account.error} reload={account.reload} />
+      <LanguageSection />
       {hasPassword === true && <PasswordSection reload={refresh} />}
       {hasPassword === true && <FactorSection onChanged={refresh} />}
       {providerName !== '' && hasPassword !== undefined && (

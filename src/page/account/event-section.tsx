@@ -47,11 +47,12 @@ export function EventSection ({ hasPassword }: { hasPassword: boolean }) {
 }
 
 function EventRow ({ kind, network, createdAt }: AccountEvent) {
-  const { kinds, networks, from } = texts.account
+  const { kinds, from } = texts.account
+  const networks: Record<string, string | undefined> = texts.account.networks
   return (
     <li>
       <div>
-        <p class='name'>{kinds[kind] ?? kind}</p>
+        <p class='name'>{kinds[kind]}</p>
         <p class='hint'><Time timestamp={createdAt} /><span>{networks[network] ?? from(network)}</span></p>
       </div>
     </li>

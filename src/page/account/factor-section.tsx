@@ -2,7 +2,7 @@ import type { Passkey, SecondFactor } from 'magicstore'
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { usePasskeys } from '../factors/use-passkeys.ts'
-import { formatDate, formatNumber } from '../format.ts'
+import { formatDate } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
 import { call } from '../session.ts'
@@ -121,7 +121,7 @@ function PasskeyRow ({ passkey, onRemove }: { passkey: Passkey, onRemove: () => 
 
 function CodesPart ({ left, onStep }: StepProps & { left: number }) {
   return (
-    <Part title={words.recoveryCodes} hint={words.codesLeft(formatNumber(left))}>
+    <Part title={words.recoveryCodes} hint={words.codesLeft(left)}>
       <button type='button' onClick={() => onStep({ kind: 'new codes' })}>{words.newCodes}</button>
     </Part>
   )

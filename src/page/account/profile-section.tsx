@@ -1,5 +1,5 @@
 import { Detail } from '../detail.tsx'
-import { formatDate, formatNumber, formatSize } from '../format.ts'
+import { formatDate, formatSize } from '../format.ts'
 import { request } from '../requests.ts'
 import { texts } from '../later-texts.ts'
 import { Section, Unloaded } from './section.tsx'
@@ -41,8 +41,9 @@ function Profile ({ username, createdAt, usage }: OwnAccount) {
 function UsageBar ({ usage }: { usage: OwnAccount['usage'] }) {
   const { files, folders, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles } = usage
   const whole = Math.max(quotaBytes ?? 0, bytes + keptBytes + uploadBytes, 1)
-  const words = texts.files.usage
-  const counts = [words.files(formatNumber(files)), ...folders === 0 ? [] : [words.folders(formatNumber(folders))]]
+  const words = texts.account.storage
+  const { usage: counted } = texts.files
+  const counts = [counted.files(files), ...folders === 0 ? [] : [counted.folders(folders)]]
   const parts = [
     { kind: 'stored', bytes, text: [...counts, formatSize(bytes)].join(', ') },
     { kind: 'kept', bytes: keptBytes, text: words.kept(formatSize(keptBytes)) },
@@ -50,7 +51,7 @@ function UsageBar ({ usage }: { usage: OwnAccount['usage'] }) {
   ].filter(part => part.kind === 'stored' || part.bytes > 0)
   const limits = [
     ...quotaBytes === null ? [] : [words.ofBytes(formatSize(quotaBytes))],
-    ...quotaFiles === null ? [] : [words.ofFiles(formatNumber(quotaFiles))]
+    ...quotaFiles === null ? [] : [words.ofFiles(quotaFiles)]
   ]
   return (
     <section class='storage' aria-label={words.label}>

@@ -1,12 +1,11 @@
 import { signal } from '@preact/signals'
 import { Question } from '../question.tsx'
-import { texts } from '../texts.ts'
-import { chosenDeleted } from './chosen.ts'
+import { texts } from '../later-texts.ts'
 import { deleteAllForGood, restoreAll } from './many-deleted.ts'
 import { countOf, running } from './many.ts'
 import { NamedEntries } from './named-entries.tsx'
 import { SelectionBar } from './selection-bar.tsx'
-import { titleOf, trashFocus } from './trash.ts'
+import { chosenDeleted, titleOf, trashFocus } from './trash.ts'
 
 const words = texts.selection
 

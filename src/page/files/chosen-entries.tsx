@@ -1,7 +1,5 @@
 import { signal } from '@preact/signals'
-import { formatNumber } from '../format.ts'
-import { FolderDialog } from '../later.tsx'
-import { Question } from '../question.tsx'
+import { ChosenRemoval, FolderDialog, LossQuestion } from '../later.tsx'
 import { hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
 import { chosenEntries } from './chosen.ts'
@@ -9,11 +7,8 @@ import { download, downloadZip } from './downloads.ts'
 import { filesFocus, isFolder, type Entry } from './entries.ts'
 import { notifyProblem } from './files.ts'
 import { copyAll, losing, moveAll, removeAll } from './many-files.ts'
-import { countOf, running } from './many.ts'
-import { NamedEntries } from './named-entries.tsx'
+import { running } from './many.ts'
 import { SelectionBar, type Act } from './selection-bar.tsx'
-
-const words = texts.selection
 
 /** The dialog about the chosen files and folders. */
 const opened = signal<'move' | 'copy' | 'removal' | undefined>(undefined)
@@ -62,38 +57,10 @@ export function ChosenEntries () {
             : async folder => { void copyAll(chosen, folder) }}
         />
       )}
-      {opened.value === 'removal' && <RemovalQuestion />}
-      {losing.value !== undefined && <LossQuestion {...losing.value} />}
+      {opened.value === 'removal' && <ChosenRemoval onClose={close} />}
+      {losing.value !== undefined && (
+        <LossQuestion {...losing.value} onClose={() => { losing.value = undefined }} />
+      )}
     </>
-  )
-}
-
-function RemovalQuestion () {
-  const chosen = chosenEntries.entries.value
-  const count = countOf(chosen)
-  const [title, label] = hasTrash
-    ? [words.removeTitle(count), texts.files.remove]
-    : [words.deleteForGoodTitle(count), texts.files.deleteForGood]
-  const named = hasTrash ? chosen.filter(isFolder) : chosen
-  return (
-    <Question title={title} label={label} action={async () => { void removeAll(chosen) }} onClose={close}>
-      <p>{hasTrash ? words.removeHint : words.deleteAllHint}</p>
-      <NamedEntries names={named.map(({ name }) => name)} />
-    </Question>
-  )
-}
-
-/** Asks before a deletion pushes older contents out of the trash. */
-function LossQuestion ({ entries, lost }: { entries: readonly Entry[], lost: number }) {
-  const count = formatNumber(lost)
-  const leave = () => { losing.value = undefined }
-  return (
-    <Question
-      title={words.lostTitle(count)} label={words.goOn} action={async () => { void removeAll(entries, lost) }}
-      onClose={leave}
-    >
-      <p>{words.lostHint}</p>
-      <NamedEntries names={entries.map(({ name }) => name)} />
-    </Question>
   )
 }

@@ -11,7 +11,7 @@ import { parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { request } from '../requests.ts'
 import { hasLinks } from '../settings.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { Time } from '../time.tsx'
 import { useAction } from '../use-action.ts'
 import { useLoaded } from '../use-loaded.ts'
@@ -69,7 +69,7 @@ function FolderDetails ({ folder: { name, createdAt } }: { folder: FolderEntry }
 
 function contentsOf ({ files, folders }: { files: number, folders: number }): string {
   const { usage } = texts.files
-  return `${usage.files(formatNumber(files))}, ${usage.folders(formatNumber(folders))}`
+  return `${usage.files(files)}, ${usage.folders(folders)}`
 }
 
 function VersionCount ({ file: { name, sha256 } }: { file: StoredFile }) {

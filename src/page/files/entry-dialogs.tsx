@@ -1,7 +1,7 @@
 import { FileName } from '../file-name.tsx'
 import { NameDialog } from '../name-dialog.tsx'
 import { Question } from '../question.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { isFolder, type Entry } from './entries.ts'
 import { removeFile } from './files.ts'
 import { removeAll } from './many-files.ts'

@@ -1,6 +1,6 @@
 import { Detail } from '../detail.tsx'
 import { formatSize } from '../format.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { Time } from '../time.tsx'
 import { useCopy } from '../use-copy.ts'
 

@@ -1,3 +1,4 @@
+import { NEXT_KEY, PREVIOUS_KEY } from '../direction.ts'
 import { lastOf } from '../paths.ts'
 import type { GridFocus } from './grid-focus.ts'
 import type { Point } from './menu.tsx'
@@ -133,8 +134,8 @@ function targetOf (
     case 'PageUp': return to(index - page * perRow)
     case 'Home': return to(0)
     case 'End': return to(count - 1)
-    case 'ArrowRight': return perRow > 1 ? to(index + 1) : { index, column: Math.min(column + 1, last) }
-    case 'ArrowLeft': return perRow > 1 ? to(index - 1) : { index, column: Math.max(column - 1, first) }
+    case NEXT_KEY: return perRow > 1 ? to(index + 1) : { index, column: Math.min(column + 1, last) }
+    case PREVIOUS_KEY: return perRow > 1 ? to(index - 1) : { index, column: Math.max(column - 1, first) }
     default: return undefined
   }
 }

@@ -1,12 +1,11 @@
 import type { Deletion } from 'magicstore'
 import { notify } from '../notices.tsx'
-import { texts } from '../texts.ts'
-import { chosenDeleted } from './chosen.ts'
+import { texts } from '../later-texts.ts'
 import { notifyWithUndo } from './files.ts'
 import { removeItems } from './many-files.ts'
 import { countOf, runAll } from './many.ts'
 import type { Item } from './server-acts.ts'
-import { deleteForGood, restore, titleOf } from './trash.ts'
+import { chosenDeleted, deleteForGood, restore, titleOf } from './trash.ts'
 
 const words = texts.selection
 

@@ -1,6 +1,5 @@
 import { signal } from '@preact/signals'
 import { codeOf } from '../errors.ts'
-import { formatNumber } from '../format.ts'
 import { notify } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
 import { request } from '../requests.ts'
@@ -69,7 +68,7 @@ async function undoRemoval (gone: readonly Entry[], deletions: readonly string[]
   notify({
     text: kept === 0
       ? words.restored(countOf(gone))
-      : `${texts.folders.restored(formatNumber(files))} ${texts.folders.kept(formatNumber(kept))}`
+      : `${texts.folders.restored(files)} ${texts.folders.kept(kept)}`
   })
   const [first] = gone
   if (gone.length === 1 && first !== undefined) await find(first.name).then(showEntry, () => {})
@@ -91,7 +90,7 @@ export async function moveAll (moved: readonly Entry[], folder: string): Promise
       const { done } = await move(items.map(({ name, newName }) => withId(newName, ids.get(name))), origin)
       back += done.size
     }
-    if (back > 0) notify({ text: words.movedBack(words.items(formatNumber(back))) })
+    if (back > 0) notify({ text: words.movedBack(words.items(back)) })
   })
 }
 
@@ -137,7 +136,7 @@ export async function removeItems (added: readonly Item[]): Promise<void> {
     isStep: () => false,
     send: items => request(api => api.POST('/api/trash', { body: { items, lost: 0 } }))
   })
-  if (done.size > 0) notify({ text: words.deleted(words.items(formatNumber(done.size))) })
+  if (done.size > 0) notify({ text: words.deleted(words.items(done.size)) })
 }
 
 function withId (name: string, id: string | undefined): Item {

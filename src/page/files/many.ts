@@ -1,6 +1,5 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError, type ChangeList } from 'magicstore'
-import { formatNumber } from '../format.ts'
 import { dismiss } from '../notices.tsx'
 import { texts } from '../texts.ts'
 
@@ -39,7 +38,7 @@ let last: Promise<unknown> = Promise.resolve()
 
 /** How many entries there are, in words. */
 export function countOf ({ length }: readonly unknown[]): string {
-  return texts.selection.items(formatNumber(length))
+  return texts.selection.items(length)
 }
 
 interface Named { readonly name: string }

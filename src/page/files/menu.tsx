@@ -1,4 +1,5 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { NEXT_KEY, PREVIOUS_KEY } from '../direction.ts'
 import { listen } from '../listen.ts'
 
 export interface MenuItem {
@@ -66,8 +67,8 @@ export function Menu ({ label, opener, at, items, class: className = '', onClose
 function targetOf (key: string, buttons: HTMLElement[], focused: Element | null): HTMLElement | undefined {
   const index = buttons.findIndex(button => button === focused)
   switch (key) {
-    case 'ArrowDown': case 'ArrowRight': return buttons[(index + 1) % buttons.length]
-    case 'ArrowUp': case 'ArrowLeft': return buttons.at(index - 1)
+    case 'ArrowDown': case NEXT_KEY: return buttons[(index + 1) % buttons.length]
+    case 'ArrowUp': case PREVIOUS_KEY: return buttons.at(index - 1)
     case 'Home': return buttons[0]
     case 'End': return buttons.at(-1)
     default: return key.length === 1

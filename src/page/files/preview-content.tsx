@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { formatSize } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { visibleName } from '../visible-name.ts'
 import { bytesAddress } from '../worker-link.ts'

@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
+import { NEXT_KEY, PREVIOUS_KEY } from '../direction.ts'
 import { FileName } from '../file-name.tsx'
 import { isFocusLost } from '../focus.ts'
 import { IconButton } from '../icon-button.tsx'
@@ -10,7 +11,7 @@ import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { session } from '../session-state.ts'
 import { hasTrash } from '../settings.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 import { download } from './downloads.ts'
 import { files, filesFocus } from './entries.ts'
@@ -47,8 +48,8 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
   function press (event: KeyboardEvent): void {
     const { key, target, altKey, ctrlKey, metaKey } = event
     if (altKey || ctrlKey || metaKey || (target instanceof Element && target.closest(ARROW_USERS) !== null)) return
-    if (key === 'ArrowLeft') move(previous)
-    else if (key === 'ArrowRight') move(next)
+    if (key === PREVIOUS_KEY) move(previous)
+    else if (key === NEXT_KEY) move(next)
   }
   useSwipe(body, { onPrevious: () => move(previous), onNext: () => move(next) })
   const renameShown = async (newName: string) => {

@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { focusMain, isFocusLost } from '../focus.ts'
-import { formatNumber, formatSize } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { Icon, type IconName } from '../icon.tsx'
 import { IconButton } from '../icon-button.tsx'
 import { texts } from '../texts.ts'
@@ -62,7 +62,7 @@ function Progress ({ act: { act, done, all, stop } }: { act: Running }) {
 }
 
 function progressOf ({ act, done, all }: Running): string {
-  return `${words.running[act]} ${words.progress(formatNumber(done), formatNumber(all))}`
+  return words.progress(words.running[act], done, all)
 }
 
 /** How many entries are chosen, and how large the files among them are. */
@@ -72,9 +72,9 @@ function summaryOf<Entry extends Sized> ({ entries, isGrowing }: Selection<Entry
   const folders = entries.value.length - files.length
   const parts = [
     ...files.length === 0 ? [] : [formatSize(files.reduce((sum, { size = 0 }) => sum + size, 0))],
-    ...folders === 0 ? [] : [texts.files.usage.folders(formatNumber(folders))]
+    ...folders === 0 ? [] : [texts.files.usage.folders(folders)]
   ]
-  return `${words.chosen(formatNumber(entries.value.length))}: ${parts.join(', ')}`
+  return `${words.chosen(entries.value.length)}: ${parts.join(', ')}`
 }
 
 /** The focus is not lost when the buttons make way for the progress, and goes to the list when the bar disappears. */

@@ -1,11 +1,9 @@
 import { MagicStoreError } from 'magicstore'
 import { PageError } from '../errors.ts'
-import { texts } from '../texts.ts'
+import { titleOf } from '../problem-words.ts'
 import { filesChanged } from './changes.ts'
 import { notifyProblem } from './files.ts'
 import { failed, runOnServer, withinRateLimit, type Change, type Failure, type ManyAct } from './many.ts'
-
-const words = texts.selection
 
 /** The most that the server takes in one request. Of more, several requests are sent. */
 export const MAX_ITEMS = 10_000
@@ -14,7 +12,7 @@ const MAX_BYTES = 3_500_000
 /** A file or folder that an act is about; with `id`, only if it has that by now. */
 export interface Item { readonly name: string, readonly id?: string }
 
-interface Outcome { refused: { name: string, code: keyof typeof words.refusals }[] }
+interface Outcome { refused: { name: string, code: string }[] }
 
 /** What became of the items of one request: the result, or why all of them were refused. */
 interface Part<Result> { readonly items: readonly Item[], readonly result?: Result, readonly error?: unknown }
@@ -74,7 +72,7 @@ function lostBy (error: unknown): number {
 }
 
 function failureOf ({ name, code }: Outcome['refused'][number]): Failure {
-  return { name, error: new PageError(words.refusals[code]) }
+  return { name, error: new PageError(titleOf(code)) }
 }
 
 function partsOf (items: readonly Item[]): Item[][] {

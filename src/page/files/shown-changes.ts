@@ -1,4 +1,3 @@
-import { formatNumber } from '../format.ts'
 import { notifyWhenFree } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
 import { texts } from '../texts.ts'
@@ -28,7 +27,7 @@ export function showChanges (changes: readonly Change[]): void {
 function tellArrivals (changes: readonly Change[]): void {
   const arrived = changes.filter(({ linkId, file }) => linkId !== undefined && file !== undefined)
   const last = arrived.at(-1)
-  if (last !== undefined) notifyWhenFree({ text: texts.links.arrived(formatNumber(arrived.length), last.name) })
+  if (last !== undefined) notifyWhenFree({ text: texts.links.arrived(arrived.length, last.name) })
 }
 
 /** The entry, if it is in the open folder. */

@@ -1,4 +1,5 @@
 import { useEffect } from 'preact/hooks'
+import { isRightToLeft } from '../direction.ts'
 import { listen } from '../listen.ts'
 
 /** A touch that moves at least this far sideways is a swipe. */
@@ -22,7 +23,7 @@ export function useSwipe (element: { readonly current: HTMLElement | null }, swi
       const [x, y] = [touch.clientX - start.clientX, touch.clientY - start.clientY]
       start = undefined
       if (Math.abs(x) < MIN_PX || Math.abs(x) < 2 * Math.abs(y)) return
-      if (x < 0) swipe.onNext()
+      if ((x < 0) !== isRightToLeft) swipe.onNext()
       else swipe.onPrevious()
     }
     return element.current === null

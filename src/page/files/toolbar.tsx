@@ -1,5 +1,4 @@
 import { useId } from 'preact/hooks'
-import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { texts } from '../texts.ts'
 import { AddFiles, AddFolder } from '../uploads/add-files.tsx'
@@ -68,6 +67,6 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
 function found (): string {
   if (entries.error.value !== undefined) return texts.files.searchFailed
   if (entries.isLoading.value) return texts.loading
-  const count = formatNumber(entries.entries.value.length)
+  const count = entries.entries.value.length
   return isIncomplete.value ? texts.files.foundPart(count) : texts.files.found(count, entries.isComplete.value)
 }

@@ -11,13 +11,12 @@ import { notify } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { Time } from '../time.tsx'
 import { nextName } from '../uploads/names.ts'
 import { useAction } from '../use-action.ts'
 import { openDeletion } from '../view.ts'
 import { ChosenDeleted, deleteChosenForGood } from './chosen-deleted.tsx'
-import { chosenDeleted } from './chosen.ts'
 import { kindOf } from './kinds.ts'
 import { EmptyList, ListState } from './list-state.tsx'
 import { notifyRestored } from './many-deleted.ts'
@@ -25,7 +24,7 @@ import { NamedEntries } from './named-entries.tsx'
 import { RowGrid } from './row-grid.tsx'
 import { SelectionBox, SelectionHeader } from './selection-box.tsx'
 import {
-  contentOf, deleteForGood, emptyTrash, keyOfDeletion, opened, restore, titleOf, trash, trashFocus
+  chosenDeleted, contentOf, deleteForGood, emptyTrash, keyOfDeletion, opened, restore, titleOf, trash, trashFocus
 } from './trash.ts'
 import { useFresh } from './use-fresh.ts'
 

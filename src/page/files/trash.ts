@@ -1,7 +1,6 @@
 import { batch, signal } from '@preact/signals'
 import type { DeletedFile, Deletion } from 'magicstore'
 import { PageError, statusOf } from '../errors.ts'
-import { formatNumber } from '../format.ts'
 import { notify } from '../notices.tsx'
 import type { Page, PageQuery } from '../pages.ts'
 import { ignoreMissing, loadAll, request } from '../requests.ts'
@@ -11,10 +10,14 @@ import { openDeletion } from '../view.ts'
 import { filesChanged } from './changes.ts'
 import { createGridFocus } from './grid-focus.ts'
 import { Listing } from './listing.ts'
+import { Selection } from './selection.ts'
 import { MAX_ITEMS, type Item } from './server-acts.ts'
 
 /** The deletions in the trash, or the files of the open one, as if each had been deleted alone. */
 export const trash = new Listing<Deletion>(loadEntries, keyOfDeletion)
+
+/** The chosen entries of the trash. */
+export const chosenDeleted = new Selection<Deletion>(trash, keyOfDeletion)
 
 /** The open deletion, and the paths of its folders; undefined until it is loaded. */
 export const opened = signal<{ readonly deletion: Deletion, readonly folders: readonly string[] } | undefined>()
@@ -29,8 +32,8 @@ export function keyOfDeletion ({ deletedWith, file }: Deletion): string {
 export function contentOf ({ files, folders }: Pick<Deletion, 'files' | 'folders'>): string {
   const { usage } = texts.files
   const parts = [
-    ...files > 0 ? [usage.files(formatNumber(files))] : [],
-    ...folders > 0 ? [usage.folders(formatNumber(folders))] : []
+    ...files > 0 ? [usage.files(files)] : [],
+    ...folders > 0 ? [usage.folders(folders)] : []
   ]
   return parts.join(', ')
 }
@@ -82,7 +85,7 @@ export async function restore (deletion: Deletion, name?: string): Promise<reado
   const items = await itemsOf(deletion, deletedWith)
   const { kept } = await call(store => store.restoreDeletion(deletedWith))
   filesChanged()
-  if (kept.length > 0) throw new PageError(texts.folders.kept(formatNumber(kept.length)))
+  if (kept.length > 0) throw new PageError(texts.folders.kept(kept.length))
   dropDeletion(deletion)
   return items
 }

@@ -2,6 +2,7 @@ import { render } from 'preact'
 import { watchDialogs } from '../dialog-history.ts'
 import { guardFocus } from '../focus-guard.ts'
 import { fetchAhead } from '../fetch-ahead.ts'
+import { frameTexts } from '../frame-texts.ts'
 import { session } from '../session-state.ts'
 import { loadParts, provideParts } from './later.tsx'
 import { LinkPage } from './link-page.tsx'
@@ -16,4 +17,6 @@ watchFolder()
 guardFocus()
 void refreshVisit()
 fetchAhead(() => visit.value.kind === 'open', loadParts)
+const { language: lang, direction: dir } = frameTexts
+Object.assign(document.documentElement, { lang, dir })
 render(<LinkPage />, document.body)

@@ -1,5 +1,6 @@
 import { useRef } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { NEXT_KEY, PREVIOUS_KEY } from '../direction.ts'
 import { useSwipe } from '../files/swipe.ts'
 import { FileName } from '../file-name.tsx'
 import { formatSize } from '../format.ts'
@@ -28,8 +29,8 @@ export function PreviewDialog ({ file, onMove, onClose }: PreviewDialogProps) {
   }
   function press ({ key, target, altKey, ctrlKey, metaKey }: KeyboardEvent): void {
     if (altKey || ctrlKey || metaKey || (target instanceof Element && target.closest(ARROW_USERS) !== null)) return
-    if (key === 'ArrowLeft') move(previous)
-    else if (key === 'ArrowRight') move(next)
+    if (key === PREVIOUS_KEY) move(previous)
+    else if (key === NEXT_KEY) move(next)
   }
   useSwipe(body, { onPrevious: () => move(previous), onNext: () => move(next) })
   const step = (icon: 'previous' | 'next', target: FileEntry | undefined) =>

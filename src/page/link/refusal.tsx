@@ -14,6 +14,7 @@ export function describe (error: unknown): ProblemWords {
     case 'link_password_wrong': return { title: texts.password.wrong }
     case 'too_many_passwords': return { ...words, title: texts.password.tooMany }
     case 'link_limit_reached': return { ...words, title: texts.request.noRoom }
+    case 'quota_exceeded': return { title: texts.request.ownerFull }
     case 'name_invalid': return { title: words.title, detail: texts.request.nameHint }
     default: return words
   }

@@ -1,6 +1,6 @@
 import { useEffect } from 'preact/hooks'
 import { FileName } from '../file-name.tsx'
-import { formatNumber, formatSize } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { isDragging, takeFiles } from '../uploads/drops.ts'
 import { useChooser } from '../uploads/use-chooser.ts'
@@ -26,7 +26,7 @@ export function RequestView ({ link }: { link: SharedLink }) {
           <div class='drop-area'>
             <p>{words.hint}</p>
             <ChooseFiles />
-            <p class='muted' role='status'>{words.left(formatNumber(files), formatSize(bytes))}</p>
+            <p class='muted' role='status'>{words.left(files, formatSize(bytes))}</p>
           </div>
         )}
       <p class='hint' role='status'>{hadFolders.value && words.foldersLeftOut}</p>

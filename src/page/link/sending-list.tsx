@@ -1,7 +1,7 @@
 import { useId, useRef } from 'preact/hooks'
 import { mayPass } from '../errors.ts'
 import { FileName } from '../file-name.tsx'
-import { formatNumber, formatSize } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { IconButton } from '../icon-button.tsx'
 import { useKeptFocus } from '../uploads/kept-focus.ts'
@@ -26,8 +26,8 @@ function List () {
   const titleId = useId()
   const { sent, failed } = counts.value
   const summary = [
-    words.summary(formatNumber(sent), formatNumber(sendings.value.length)),
-    ...failed === 0 ? [] : [words.failed(formatNumber(failed))]
+    words.summary(sent, sendings.value.length),
+    ...failed === 0 ? [] : [words.failed(failed)]
   ]
   useKeptFocus(section)
   return (

@@ -1,5 +1,5 @@
 import { PathName } from '../file-name.tsx'
-import { formatDate, formatNumber, formatSize } from '../format.ts'
+import { formatDate, formatSize } from '../format.ts'
 import { texts } from '../later-texts.ts'
 import { OptionalTime } from '../time.tsx'
 import { isExpired, isOver, type Link } from './links.ts'
@@ -55,11 +55,11 @@ function Dates ({ link }: { link: Link }) {
       <time dateTime={createdAt}>{words.created(formatDate(createdAt))}</time>
       <OptionalTime time={expiresAt} label={words.expires} otherwise={words.neverExpires} />
       <OptionalTime
-        time={lastUsedAt} label={time => words.used(formatNumber(uses), time)} otherwise={words.neverUsed}
+        time={lastUsedAt} label={time => words.used(uses, time)} otherwise={words.neverUsed}
       />
       {maxFiles !== null && maxBytes !== null && (
         <span>
-          {words.received(formatNumber(usedFiles), formatNumber(maxFiles), formatSize(usedBytes), formatSize(maxBytes))}
+          {words.received(usedFiles, maxFiles, formatSize(usedBytes), formatSize(maxBytes))}
         </span>
       )}
     </p>

@@ -1,5 +1,4 @@
 import { signal } from '@preact/signals'
-import { formatNumber } from '../format.ts'
 import { texts } from '../texts.ts'
 import { failureText } from './failure.ts'
 import type { Upload } from './upload.ts'
@@ -30,7 +29,7 @@ function flush (): void {
 
 function sentenceOf (news: News, uploads: readonly Upload[]): string {
   const [first] = uploads
-  if (first === undefined || uploads.length > 1) return texts.uploads.announced[news](formatNumber(uploads.length))
+  if (first === undefined || uploads.length > 1) return texts.uploads.announced[news](uploads.length)
   const name = first.name.peek()
   const state = first.state.peek()
   if (news !== 'failed') return texts.uploads.announced[`${news}One`](name)

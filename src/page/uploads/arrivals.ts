@@ -1,6 +1,5 @@
 import { filesChanged } from '../files/changes.ts'
 import { notifyProblem } from '../files/files.ts'
-import { formatNumber } from '../format.ts'
 import { notify } from '../notices.tsx'
 import { joined } from '../paths.ts'
 import { call } from '../session.ts'
@@ -25,7 +24,7 @@ export function receive ({ files, emptyFolders, leftOut, unreadable }: Found, fo
   void createFolders(emptyFolders.map(path => joined(folder, path)))
   const leftOutNames = [...new Set(leftOut)].sort().join(', ')
   const news = [
-    ...leftOut.length > 0 ? [texts.uploads.leftOut(formatNumber(leftOut.length), leftOutNames)] : [],
+    ...leftOut.length > 0 ? [texts.uploads.leftOut(leftOut.length, leftOutNames)] : [],
     ...unreadable.map(texts.uploads.folderUnreadable)
   ]
   if (news.length > 0) notify({ text: news.join(' ') })

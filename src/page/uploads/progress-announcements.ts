@@ -1,4 +1,5 @@
 import { useComputed, useSignalEffect } from '@preact/signals'
+import { formatPercent } from '../format.ts'
 import { texts } from '../texts.ts'
 import { announcement } from './announcements.ts'
 import { summary } from './summary.ts'
@@ -22,8 +23,7 @@ function announceProgress (): void {
   const upload = uploads.peek().find(({ state }) => state.peek().kind === 'running')
   if (upload === undefined) return
   const share = upload.sentBytes.peek() / Math.max(upload.file.size, 1)
-  const percent = new Intl.NumberFormat(texts.language, { style: 'percent' }).format(share)
   announcement.value = waiting + running > 1
     ? summary.peek()
-    : texts.uploads.announced.progress(percent, upload.name.peek())
+    : texts.uploads.announced.progress(formatPercent(share), upload.name.peek())
 }

@@ -2,9 +2,8 @@ import { useEffect, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { FileName } from '../file-name.tsx'
 import { folder } from '../folder.ts'
-import { formatNumber } from '../format.ts'
 import { forgetShared, loadShared } from '../shared-files.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { openFolder } from '../view.ts'
 import { receive } from './arrivals.ts'
 import { chosenFiles } from './found-files.ts'
@@ -30,7 +29,7 @@ export function SharedQuestion () {
       <ul class='names'>
         {files.slice(0, MAX_NAMES).map(({ name }, index) => <li key={index}><FileName name={name} /></li>)}
       </ul>
-      {files.length > MAX_NAMES && <p class='muted'>{texts.uploads.more(formatNumber(files.length - MAX_NAMES))}</p>}
+      {files.length > MAX_NAMES && <p class='muted'>{texts.uploads.more(files.length - MAX_NAMES)}</p>}
       <div class='actions end'>
         <button type='button' onClick={() => { void decide([]) }}>{discard}</button>
         <button type='button' class='primary' data-autofocus onClick={() => { void decide(files) }}>{add}</button>

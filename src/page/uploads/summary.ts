@@ -1,5 +1,4 @@
 import { computed } from '@preact/signals'
-import { formatNumber } from '../format.ts'
 import { texts } from '../texts.ts'
 import { unfinished } from './unfinished.ts'
 import { counts } from './upload-list.ts'
@@ -11,12 +10,12 @@ export const summary = computed(() => {
   const all = waiting + running + paused + stored + conflict + resumable + failed
   const parts = [
     waiting + running > 0
-      ? words.uploading(formatNumber(stored), formatNumber(all))
-      : stored > 0 && words.done(formatNumber(stored)),
-    conflict + resumable > 0 && words.questions(formatNumber(conflict + resumable)),
-    failed > 0 && words.failed(formatNumber(failed)),
-    paused > 0 && words.paused(formatNumber(paused)),
-    unfinished.value.length > 0 && words.unfinished(formatNumber(unfinished.value.length))
+      ? words.uploading(stored, all)
+      : stored > 0 && words.done(stored),
+    conflict + resumable > 0 && words.questions(conflict + resumable),
+    failed > 0 && words.failed(failed),
+    paused > 0 && words.paused(paused),
+    unfinished.value.length > 0 && words.unfinished(unfinished.value.length)
   ]
   return parts.filter(part => part !== false).join(' · ')
 })

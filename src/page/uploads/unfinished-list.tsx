@@ -1,11 +1,11 @@
 import { useId } from 'preact/hooks'
 import { ActionButton } from '../action-button.tsx'
 import { PathName } from '../file-name.tsx'
-import { formatNumber, formatSize } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 import { AddFiles } from './add-files.tsx'
 import { cancelUnfinished, unfinished, type UnfinishedUpload } from './unfinished.ts'
@@ -25,7 +25,7 @@ export function UnfinishedList () {
       <ul>
         {all.slice(0, MAX_ROWS).map(upload => <UnfinishedRow key={upload.id} upload={upload} />)}
       </ul>
-      {all.length > MAX_ROWS && <p class='muted'>{texts.uploads.more(formatNumber(all.length - MAX_ROWS))}</p>}
+      {all.length > MAX_ROWS && <p class='muted'>{texts.uploads.more(all.length - MAX_ROWS)}</p>}
     </section>
   )
 }

@@ -1,6 +1,5 @@
 import { computed } from '@preact/signals'
-import { formatNumber } from '../format.ts'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import type { UploadState } from './upload.ts'
 import { UploadRow } from './upload-row.tsx'
 import { counts, isIn, SHOWN_STORED, shownUploads } from './upload-list.ts'
@@ -32,7 +31,7 @@ export function UploadRows () {
       <ul>
         {rows.value.map(upload => <UploadRow key={upload.key} upload={upload} />)}
       </ul>
-      {hiddenCount.value > 0 && <p class='muted'>{texts.uploads.more(formatNumber(hiddenCount.value))}</p>}
+      {hiddenCount.value > 0 && <p class='muted'>{texts.uploads.more(hiddenCount.value)}</p>}
     </>
   )
 }

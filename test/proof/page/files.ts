@@ -250,7 +250,7 @@ browserTest('versions are shown, restored and deleted for good, by mouse and by 
   await shows(t, () => isFocused(menuButton(page, 'plan.txt')), true)
   await visit.put('plan.txt', 'fourth')
   await undo(page).click()
-  await page.getByRole('status').getByText(/Precondition failed/i).waitFor()
+  await page.getByRole('status').getByText(/It was changed meanwhile/).waitFor()
   t.equal(await content(), 'fourth', 'what was stored meanwhile is not replaced')
 })
 

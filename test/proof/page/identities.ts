@@ -103,7 +103,7 @@ browserTest('each refusal has plain words', async t => {
     [403, 'identity_not_allowed', /Example has signed you in, but you may not use this server/],
     [503, 'provider_unavailable', /Example could not be reached.* Try again in 60 seconds/],
     [429, 'too_many_sign_ins', /Too many sign-ins from your network have failed/],
-    [400, 'anything_else', /of the server/]
+    [400, 'anything_else', /^The server refused this \(anything_else\)/]
   ]
   for (const [index, [status, code, words]] of refusals.entries()) {
     refusal = { status, code }

@@ -48,7 +48,7 @@ browserTest('files and folders are copied by mouse and by keyboard, also into a 
   await page.getByText('Copied to a (2).txt').waitFor()
   await server.send('PUT', '/uploads/a (2).txt'.replace(' ', '%20'), { user, body: 'changed' })
   await undo(page).click()
-  await page.getByText(/^Not undone: Precondition failed/).waitFor()
+  await page.getByText(/^Not undone: It was changed meanwhile/).waitFor()
   t.equal((await server.send('GET', '/uploads/a%20(2).txt', { user })).text, 'changed', 'a copy that has changed stays')
 })
 

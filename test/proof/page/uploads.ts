@@ -241,10 +241,11 @@ browserTest('a refusal is shown at its file, and other uploads continue', async 
   await choose(page, [textFile('first.txt', full), textFile('large.txt', Buffer.alloc(100_001)), textFile('tool.exe'), textFile('back\\slash.txt'), textFile('last.txt')])
   for (const name of ['first.txt', 'last.txt']) await isStored(page, name)
   await choose(page, [textFile('full.txt', full)])
-  for (const [name, title] of [['large.txt', 'The file is too large'], ['tool.exe', 'File extension not allowed'], ['back\\slash.txt', 'Invalid name'], ['full.txt', 'Quota exceeded']] as const) {
+  for (const [name, title] of [['large.txt', 'The file is too large'], ['tool.exe', 'The server does not accept files with this ending'], ['back\\slash.txt', 'Invalid name'], ['full.txt', 'There is no room for it']] as const) {
     await row(page, name).getByText(title).waitFor()
   }
   await row(page, 'large.txt').getByText('at most 100 kB.').waitFor()
+  await row(page, 'tool.exe').getByText('It accepts: txt, md.').waitFor()
   await row(page, 'full.txt').getByText('60 kB can still be stored.').waitFor()
   await page.getByRole('status').getByText(/Upload of full[.]txt failed: |uploads failed[.]/).waitFor()
   for (const name of ['large.txt', 'tool.exe', 'back\\slash.txt']) t.equal(await row(page, name).getByRole('button', { name: 'Try again' }).count(), 0, `${name}: to try again would be in vain`)
@@ -258,7 +259,7 @@ browserTest('a refusal is shown at its file, and other uploads continue', async 
   const form = row(page, 'back\\slash.txt').getByRole('textbox')
   await form.fill('..')
   await form.press('Enter')
-  await row(page, '..').getByText('A file can\'t have this name').waitFor()
+  await row(page, '..').getByText('A file can’t have this name').waitFor()
   await row(page, '..').getByRole('textbox').fill('slash.txt')
   await row(page, '..').getByRole('button', { name: 'Upload under this name' }).click()
   await isStored(page, 'slash.txt')
