@@ -267,6 +267,21 @@ const histories: Record<string, History> = {
     after: world => { world.refuses = () => false },
     end: are('y', 'z')
   },
+  'a file and a folder that take the places of each other there do so here: of deletions that wait for each other, one is made': {
+    prepare (world) {
+      for (const folder of ['a', 'a/b']) world.A.disk.makeFolder(folder)
+      for (const path of ['b', 'd', 'a/b/d']) world.write(path, world.A)
+    },
+    before ({ server }) {
+      server.move({ path: 'b', kind: 'file' }, 't')
+      server.move({ path: 'a/b', kind: 'folder' }, 'u')
+      server.move({ path: 't', kind: 'file' }, 'a/b')
+      server.makeFolder('b')
+      server.move({ path: 'u', kind: 'folder' }, 'b/b')
+      server.move({ path: 'd', kind: 'file' }, 'b/a')
+    },
+    end: are('a', 'a/b', 'b', 'b/a', 'b/b', 'b/b/d')
+  },
   'a file that a kill left at both its paths while it moved here is one': {
     prepare: world => { world.write('x', world.A) },
     before (world) {

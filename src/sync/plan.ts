@@ -22,7 +22,9 @@ import { conflictName, lastOf, parentOf } from './names.ts'
  * is, or something in the folder stays, the file takes its conflict name, on the side where it is.
  *
  * A deletion waits while its bytes are, under a name that is not agreed, on the side that lacks it: it may be a move
- * that was not recognized. It does not if that name is above, below or at its own, or both would wait for ever.
+ * that was not recognized. It does not if that name is above, below or at its own, or both would wait for ever; and if
+ * nothing could be done, and nothing else waits, one of them is made: they wait for each other, as when a file and a
+ * folder have changed places.
  */
 
 export type Kind = 'file' | 'folder'
@@ -80,6 +82,8 @@ export interface PlanOptions {
   readonly refused: ReadonlySet<string>
   /** Keys of what waits for the next run, with all that is below. */
   readonly waiting: ReadonlySet<string>
+  /** Whether nothing of the plan before could be done. */
+  readonly isIdle: boolean
   /** How many files may be deleted on a side, even if they are many. */
   readonly allowedDeletions: number
 }
@@ -219,9 +223,10 @@ function localPlaces ({ base, local }: Trees): (key: string, row: BaseRow) => st
   }
 }
 
-function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): Plan {
+function planTable (trees: Trees, { waiting, allowedDeletions, isIdle }: PlanOptions): Plan {
   const { base, local, mirror } = trees
   const acts: Act[] = []
+  const held: Act[] = []
   const waits = new Map<string, WaitReason>()
   const pending = pendingBytes(trees)
   const suspects = suspectedMoves(trees)
@@ -242,6 +247,7 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
     raise(inLocal, parentOf(key), here)
     raise(inMirror, parentOf(key), there)
   }
+  if (isIdle && held.length === waits.size) acts.push(...held.slice(0, 1))
   return { isMoves: false, waits, ...limitDeletions(trees, inOrder(acts), { waits, allowedDeletions }) }
 
   /** Adds the acts for a path. Returns what is left of it on this computer and on the server. */
@@ -298,18 +304,23 @@ function planTable (trees: Trees, { waiting, allowedDeletions }: PlanOptions): P
       return left
     }
 
+    function hold (what: ActKind): number {
+      held.push({ what, key, row, local: here, mirror: there })
+      return wait('bytes elsewhere', [WAITS, WAITS])[0]
+    }
+
     function wait (reason: WaitReason, left: [number, number]): [number, number] {
       waits.set(key, reason)
       return left
     }
 
     function removeHere (): number {
-      if (pending.isThere(row, key)) return wait('bytes elsewhere', [WAITS, WAITS])[0]
+      if (pending.isThere(row, key)) return hold('delete here')
       return act('delete here', [EMPTY, EMPTY])[0]
     }
 
     function removeThere (): number {
-      if (pending.isHere(there, key)) return wait('bytes elsewhere', [WAITS, WAITS])[1]
+      if (pending.isHere(there, key)) return hold('delete there')
       return act('delete there', [EMPTY, EMPTY])[1]
     }
   }

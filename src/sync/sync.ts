@@ -122,7 +122,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
     let done = 0
 
     for (;;) {
-      const next = plan(trees, { refused, waiting, allowedDeletions: options.allowedDeletions })
+      const next = plan(trees, { refused, waiting, isIdle: idle > 0, allowedDeletions: options.allowedDeletions })
       options.onPlan?.(next.acts)
       if (options.isDryRun === true) next.acts.forEach(pretend)
       else for (const group of groupsOf(next.acts)) await inParallel(group, make)
