@@ -21,7 +21,7 @@ t.test('a folder is made with its parents, and making it again changes nothing',
   t.match(made, { status: 201, headers: { 'cache-control': 'no-store' } })
   const [{ json: parent }, { json: root }] = [await getFolder('re ports/2026'), await getFolder('re ports')]
   t.strictSame([parent.parentId, root.parentId], [root.id, null])
-  t.strictSame(made.json, { id: made.json.id, parentId: parent.id, name: 're ports/2026/é', createdAt: made.json.createdAt, url: `${server.url}/api/folders/re%20ports%2F2026%2F%C3%A9` })
+  t.strictSame(made.json, { id: made.json.id, parentId: parent.id, name: 're ports/2026/é', createdAt: made.json.createdAt, starred: false, url: `${server.url}/api/folders/re%20ports%2F2026%2F%C3%A9` })
   t.strictSame((await send('GET', new URL(made.json.url).pathname)).json, made.json, 'the URL leads to it')
   t.strictSame((await make('re ports/2026/é')).json, made.json)
   t.equal((await make('re ports/2026/é')).status, 200)

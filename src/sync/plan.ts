@@ -23,8 +23,8 @@ import { conflictName, lastOf, parentOf } from './names.ts'
  *
  * A deletion waits while its bytes are, under a name that is not agreed, on the side that lacks it: it may be a move
  * that was not recognized. It does not if that name is above, below or at its own, or both would wait for ever; and if
- * nothing could be done, and nothing else waits, one of them is made: they wait for each other, as when a file and a
- * folder have changed places.
+ * such deletions are all that waits, and nothing could be done, one on this computer is made: they wait for each other,
+ * as when a file and a folder have changed places there.
  */
 
 export type Kind = 'file' | 'folder'
@@ -82,8 +82,8 @@ export interface PlanOptions {
   readonly refused: ReadonlySet<string>
   /** Keys of what waits for the next run, with all that is below. */
   readonly waiting: ReadonlySet<string>
-  /** Whether nothing of the plan before could be done. */
-  readonly isIdle: boolean
+  /** Whether nothing could be done before, and only deletions waited for bytes. */
+  readonly isStuck: boolean
   /** How many files may be deleted on a side, even if they are many. */
   readonly allowedDeletions: number
 }
@@ -223,7 +223,7 @@ function localPlaces ({ base, local }: Trees): (key: string, row: BaseRow) => st
   }
 }
 
-function planTable (trees: Trees, { waiting, allowedDeletions, isIdle }: PlanOptions): Plan {
+function planTable (trees: Trees, { waiting, allowedDeletions, isStuck }: PlanOptions): Plan {
   const { base, local, mirror } = trees
   const acts: Act[] = []
   const held: Act[] = []
@@ -247,7 +247,7 @@ function planTable (trees: Trees, { waiting, allowedDeletions, isIdle }: PlanOpt
     raise(inLocal, parentOf(key), here)
     raise(inMirror, parentOf(key), there)
   }
-  if (isIdle && held.length === waits.size) acts.push(...held.slice(0, 1))
+  if (isStuck) acts.push(...held.slice(0, 1))
   return { isMoves: false, waits, ...limitDeletions(trees, inOrder(acts), { waits, allowedDeletions }) }
 
   /** Adds the acts for a path. Returns what is left of it on this computer and on the server. */
@@ -304,23 +304,21 @@ function planTable (trees: Trees, { waiting, allowedDeletions, isIdle }: PlanOpt
       return left
     }
 
-    function hold (what: ActKind): number {
-      held.push({ what, key, row, local: here, mirror: there })
-      return wait('bytes elsewhere', [WAITS, WAITS])[0]
-    }
-
     function wait (reason: WaitReason, left: [number, number]): [number, number] {
       waits.set(key, reason)
       return left
     }
 
     function removeHere (): number {
-      if (pending.isThere(row, key)) return hold('delete here')
+      if (pending.isThere(row, key)) {
+        held.push({ what: 'delete here', key, row, local: here, mirror: there })
+        return wait('bytes elsewhere', [WAITS, WAITS])[0]
+      }
       return act('delete here', [EMPTY, EMPTY])[0]
     }
 
     function removeThere (): number {
-      if (pending.isHere(there, key)) return hold('delete there')
+      if (pending.isHere(there, key)) return wait('bytes elsewhere', [WAITS, WAITS])[1]
       return act('delete there', [EMPTY, EMPTY])[1]
     }
   }

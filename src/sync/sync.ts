@@ -86,6 +86,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
   const diskActs = createDiskActs(disk, options)
   let total = 0
   let idle = 0
+  let isStuck = false
   let failures = 0
 
   for (;;) {
@@ -93,6 +94,8 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
     total += done
     failures = cut !== undefined && done === 0 ? failures + 1 : 0
     idle = done === 0 ? idle + 1 : 0
+    const isAlone = waiting.size === 0 && Array.from(waits.values()).every(reason => reason === 'bytes elsewhere')
+    isStuck = done === 0 && cut === undefined && isAlone
     const isLater = Array.from(waits.values()).some(reason => reason === 'changing' || reason === 'unknown')
     if (cut === undefined && (idle > 1 || ((isEmpty || options.isDryRun === true) && !isLater))) {
       for (const act of pretended) options.onAct?.(act)
@@ -122,7 +125,7 @@ export async function synchronize (options: SyncOptions): Promise<RunResult> {
     let done = 0
 
     for (;;) {
-      const next = plan(trees, { refused, waiting, isIdle: idle > 0, allowedDeletions: options.allowedDeletions })
+      const next = plan(trees, { refused, waiting, isStuck, allowedDeletions: options.allowedDeletions })
       options.onPlan?.(next.acts)
       if (options.isDryRun === true) next.acts.forEach(pretend)
       else for (const group of groupsOf(next.acts)) await inParallel(group, make)
