@@ -7,7 +7,7 @@ import { parseXml, type XmlElement } from '#src/webdav/xml.ts'
 import { shareAccount } from './kit/kept-account.ts'
 import { signUp, startServer, type Answer, type SendOptions, type Settings } from './kit/server.ts'
 import { KIB } from './kit/sizes.ts'
-import { runSql, skipWithoutSqlite } from './kit/stores.ts'
+import { copiedColumns, runSql, skipWithoutSqlite } from './kit/stores.ts'
 
 const D = 'xmlns:D="DAV:"'
 const MICROSOFT = 'urn:schemas-microsoft-com:'
@@ -384,7 +384,7 @@ async function openListings (t: Test, count: number) {
   const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' })
   const accounts = await Promise.all(Array.from({ length: count }, () => signUp(server)))
   for (const { token } of accounts) await server.send('PUT', '/uploads/a/f', { token })
-  const columns = (await runSql(server.dataDir, 'SELECT * FROM files LIMIT 1')).flatMap(row => Object.keys(row)).filter(name => !['id', 'name', 'blob_id', 'sort_key', 'changed_at'].includes(name)).join()
+  const columns = await copiedColumns(server.dataDir)
   await runSql(server.dataDir, `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200)
     INSERT INTO files (name, blob_id, ${columns}) SELECT name || n, blob_id || n, ${columns} FROM n, files WHERE owner_id IN (${accounts.map(({ id }) => id)})`)
   const requests = new Set<ClientRequest>()

@@ -79,6 +79,13 @@ export async function runSql (dataDir: string, sql: string): Promise<Record<stri
   }
 }
 
+/** The columns of a file that a copy of its row has too: all but those that are unique or computed. */
+export async function copiedColumns (dataDir: string): Promise<string> {
+  const others = ['id', 'name', 'blob_id', 'sort_key', 'changed_at', 'taken', 'kind']
+  const [row = {}] = await runSql(dataDir, 'SELECT * FROM files LIMIT 1')
+  return Object.keys(row).filter(name => !others.includes(name)).join()
+}
+
 /** From now on the database of a store fails each update of a table. */
 export async function refuseUpdates (dataDir: string, table: string): Promise<void> {
   if (isInSqlite) {
