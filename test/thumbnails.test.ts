@@ -118,6 +118,9 @@ t.test('nothing else is a thumbnail', async t => {
     refused(t, await putThumbnail('a', webpOf(), { headers: { [field]: 'sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:' } }), 400, 'digest_mismatch', field)
     refused(t, await putThumbnail('a', webpOf(), { headers: { [field]: 'sha-256' } }), 400, 'digest_malformed', field)
   }
+  for (const [field, value] of [['content-range', 'bytes 0-43/100'], ['upload-complete', '?0'], ['tus-resumable', '1.0.0']] as const) {
+    refused(t, await putThumbnail('a', webpOf(), { headers: { [field]: value } }), 400, 'upload_header_invalid', field)
+  }
   refused(t, await thumbnail('a'), 404, 'not_found')
   t.equal((await putThumbnail('a', webpOf(512, 512, MAX_BYTES - webpOf().length))).status, 200, 'the most')
   t.equal((await putThumbnail('a', Readable.from([webpOf()]))).status, 200, 'without a length')
