@@ -185,6 +185,18 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await usage(), [101, 0])
   })
 
+  t.test('a thumbnail that ends makes room, so that the version of what is replaced stays', async t => {
+    const { metadata, ownerId, put, tell, remove, usage, versions } = await start(t)
+    await put('old', { size: 1 })
+    await tell('old', { thumbnail: thumbnail(100) })
+    await remove('old')
+    await put('a', { size: 50 })
+    const quota = { bytes: 151, files: undefined }
+    t.strictSame(await outcomes([metadata.files.put(newFile(ownerId, 'a', { size: 60 }), quota, {})]), { ok: 1 })
+    t.match(await versions('a'), [{ size: 50 }])
+    t.strictSame(await usage(), [60, 50])
+  })
+
   t.test('it is no change of the tree, and ends with the account', async t => {
     const { metadata, ownerId, put, tell, find, remove, bytesOf } = await start(t)
     const { sha256 } = await put('a')

@@ -110,13 +110,16 @@ t.test('nothing else is a thumbnail', async t => {
   const { token } = await signUp(server)
   await server.send('PUT', '/uploads/a', { token, body: 'a' })
   t.strictSame(await answerToHead(server, 'PUT', thumbnailPath('a'), { authorization: `Bearer ${token}`, 'if-match': tag('a'), 'content-length': String(MAX_BYTES + 1) }), [413, 'body_too_large'], 'before its body')
-  for (const takenAt of ['', '2024-07-01', '2024-07-01T12:30:00Z', '2024-02-30T00:00:00', '2023-02-29T00:00:00', '2024-07-01T24:00:00', '2024-07-01T12:30:60', '12024-07-01T12:30:00', '+002024-07-01T12:30:00', '2024-07-01 12:30:00', '2024-7-1T12:30:00']) {
+  for (const takenAt of ['', '2024-07-01', '2024-07-01T12:30:00Z', '2024-02-30T00:00:00', '2023-02-29T00:00:00', '2024-07-01T24:00:00', '2024-07-01T12:30:60', '12024-07-01T12:30:00', '+002024-07-01T12:30:00', '+010000-01-01T00:00:00', '-000001-12-31T23:59:59', '2024-07-01 12:30:00', '2024-7-1T12:30:00']) {
     refused(t, await putThumbnail('a', webpOf(), { query: `?takenAt=${encodeURIComponent(takenAt)}` }), 400, 'validation_failed', takenAt)
   }
   refused(t, await putThumbnail('a', webpOf(), { query: '?takenAt=2024-07-01T12:30:00&takenAt=2024-07-01T12:30:00' }), 400, 'validation_failed', 'two times')
   for (const field of ['content-digest', 'repr-digest']) {
     refused(t, await putThumbnail('a', webpOf(), { headers: { [field]: 'sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:' } }), 400, 'digest_mismatch', field)
     refused(t, await putThumbnail('a', webpOf(), { headers: { [field]: 'sha-256' } }), 400, 'digest_malformed', field)
+  }
+  for (const [field, value] of [['content-range', 'bytes 0-43/100'], ['upload-complete', '?0'], ['tus-resumable', '1.0.0']] as const) {
+    refused(t, await putThumbnail('a', webpOf(), { headers: { [field]: value } }), 400, 'upload_header_invalid', field)
   }
   refused(t, await thumbnail('a'), 404, 'not_found')
   t.equal((await putThumbnail('a', webpOf(512, 512, MAX_BYTES - webpOf().length))).status, 200, 'the most')

@@ -64,8 +64,8 @@ export const putThumbnail = {
   response: {
     200: answer(StoredFile, 'The file.'),
     ...problems([
-      ...refusedFacts, 'body_too_large', 'thumbnail_unsupported', 'quota_exceeded', 'upload_incomplete',
-      'digest_malformed', 'digest_mismatch', 'content_encoding_unsupported'
+      ...refusedFacts, 'body_too_large', 'thumbnail_unsupported', 'quota_exceeded', 'upload_header_invalid',
+      'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'content_encoding_unsupported'
     ])
   }
 }

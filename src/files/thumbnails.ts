@@ -88,8 +88,8 @@ export function namedContent (headers: ConditionHeaders): Precondition {
  */
 export function parseTakenAt (value: unknown): number {
   const time = Date.parse(`${String(value)}Z`)
-  // `Date.parse` takes February 30 for March 2, and other forms.
-  if (Number.isNaN(time) || localTimeOf(time) !== value) {
+  // `Date.parse` takes February 30 for March 2, and other forms. A year of six digits comes back as it was.
+  if (Number.isNaN(time) || localTimeOf(time) !== value || /^[+-]/.test(value)) {
     throw invalidField('takenAt', 'is no local time such as 2024-07-01T12:30:00')
   }
   return time

@@ -7,7 +7,7 @@ import type { Links } from '../http/links.ts'
 import type { HttpServices, Routes } from '../http/services.ts'
 import { Problem } from '../problems.ts'
 import {
-  acceptAnyBody, type Headers, modifiedAtOf, PART_FIELDS, rawUpload, refuseField, streamedBody
+  acceptAnyBody, modifiedAtOf, PART_FIELDS, rawUpload, refuseFields, streamedBody
 } from '../uploads/body.ts'
 import { formUpload, multipartLimits } from '../uploads/multipart.ts'
 import {
@@ -88,12 +88,6 @@ function withoutPaths (error: FastifyError | Problem): FastifyError | Problem {
 
 /** Conditions, which would tell what is there. */
 const CONDITIONS = ['if-match', 'if-none-match', 'if-unmodified-since']
-
-/** @throws upload_header_invalid. */
-function refuseFields (headers: Headers, names: readonly string[]) {
-  const found = names.find(name => headers[name] !== undefined)
-  if (found !== undefined) refuseField(`${found} is not accepted here.`)
-}
 
 /** The uploads of a visitor. */
 function endpointOf (links: Links): UploadEndpoint {

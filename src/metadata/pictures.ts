@@ -34,13 +34,13 @@ export function createPictureUse (engine: Engine, owners: Owners) {
   return {
     /**
      * Files or kept content with these contents were added or deleted: deletes what is known of those that are nowhere
-     * any more, and charges the thumbnails of the others to files or to kept content.
+     * any more, and charges the thumbnails of the others to files or to kept content. Returns the bytes that are free.
      */
-    * settle (ownerId: number, sha256s: readonly string[]): Rule<void> {
+    * settle (ownerId: number, sha256s: readonly string[]): Rule<number> {
       const found = yield * queries.uses({ ownerId, sha256s })
       const unused = found.filter(({ isInFile, isInKept }) => !isInFile && !isInKept)
       const moved = found.filter(({ isInFile, isInKept, isKept }) => (isInFile || isInKept) && isInFile === isKept)
-      if (unused.length + moved.length === 0) return
+      if (unused.length + moved.length === 0) return 0
       const bytesOf = (rows: typeof found) => rows.reduce((sum, { size }) => sum + size, 0)
       const becameUsed = bytesOf(moved.filter(({ isInFile }) => isInFile))
       const becameKept = bytesOf(moved.filter(({ isInFile }) => !isInFile))
@@ -52,6 +52,7 @@ export function createPictureUse (engine: Engine, owners: Owners) {
           keptBytes: becameKept - becameUsed - bytesOf(unused.filter(({ isKept }) => isKept))
         })
       )
+      return bytesOf(unused)
     }
   }
 }

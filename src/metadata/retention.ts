@@ -44,8 +44,8 @@ export function createRetention (
   /** The versions of files that exist. */
   const versionsOf = (fileIds: readonly number[]) => queries.ofFiles({ fileIds })
 
-  /** Deletes contents. Returns their bytes. */
-  function * drop (contents: readonly RetainedItem[], time: number): Rule<number> {
+  /** Deletes contents. Returns the bytes of the thumbnails that end with them. */
+  function * end (contents: readonly RetainedItem[], time: number): Rule<number> {
     if (contents.length === 0) return 0
     const ids = contents.map(({ id }) => id)
     const charges = Array.from(new Set(contents.map(({ ownerId }) => ownerId)), ownerId => {
@@ -56,10 +56,17 @@ export function createRetention (
     yield * pipeline(queries.remove({ ids }), discard(blobIds, time), ...charges)
     yield * deletions.subtract(contents)
     const pictured = contents.filter(({ isPictured }) => isPictured)
+    let thumbnailBytes = 0
     for (const ownerId of new Set(pictured.map(({ ownerId }) => ownerId))) {
       const theirs = pictured.filter(content => content.ownerId === ownerId)
-      yield * pictureUse.settle(ownerId, theirs.map(({ sha256 }) => sha256))
+      thumbnailBytes += yield * pictureUse.settle(ownerId, theirs.map(({ sha256 }) => sha256))
     }
+    return thumbnailBytes
+  }
+
+  /** Deletes contents. Returns their bytes. */
+  function * drop (contents: readonly RetainedItem[], time: number): Rule<number> {
+    yield * end(contents, time)
     return bytesOf(contents)
   }
 
@@ -184,8 +191,8 @@ export function createRetention (
       }
       const { chosen, missing, count } = found
       if (missing > 0 && count === maxDeletions) throw new TooManyDeletions('some must be deleted first')
-      yield * drop(chosen, time)
-      if (missing > 0) yield * drop(yield * queries.byId({ id: newest }), time)
+      const thumbnailBytes = yield * end(chosen, time)
+      if (missing > thumbnailBytes) yield * drop(yield * queries.byId({ id: newest }), time)
     },
 
     /**

@@ -69,6 +69,12 @@ export function refuseField (detail: string): never {
   throw new Problem('upload_header_invalid', { detail })
 }
 
+/** Refuses a request that has one of these fields. @throws upload_header_invalid. */
+export function refuseFields (headers: Headers, names: readonly string[]): void {
+  const found = names.find(name => headers[name] !== undefined)
+  if (found !== undefined) refuseField(`${found} is not accepted here.`)
+}
+
 /** A body that is the file. `modifiedAt`: the client's time of the content. @throws as `openUploadBody`. */
 export function rawUpload (
   request: IncomingMessage, { name, modifiedAt }: { name: string, modifiedAt: number | null }

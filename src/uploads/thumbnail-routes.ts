@@ -4,7 +4,7 @@ import { MAX_THUMBNAIL_BYTES, namedContent, parseTakenAt } from '../files/thumbn
 import { callerOf } from '../http/caller.ts'
 import type { Routes } from '../http/services.ts'
 import { Problem } from '../problems.ts'
-import { acceptAnyBody, openUploadBody, streamedBody, type UploadBody } from './body.ts'
+import { acceptAnyBody, openUploadBody, PART_FIELDS, refuseFields, streamedBody, type UploadBody } from './body.ts'
 
 /** `PUT /api/files/:name/thumbnail`: a body of any type, which is the picture. */
 export const thumbnailUploadRoutes: Routes = async (app, { thumbnails, links, ids }) => {
@@ -15,6 +15,8 @@ export const thumbnailUploadRoutes: Routes = async (app, { thumbnails, links, id
     schema: putThumbnail
   }, async request => {
     const { raw, params: { name }, query, headers } = request
+    // Otherwise a part would be stored as the whole (RFC 9110 section 14.5).
+    refuseFields(headers, PART_FIELDS)
     const precondition = namedContent(headers)
     // The query is not validated, because the body is not.
     const takenAt = query.takenAt === undefined ? undefined : parseTakenAt(query.takenAt)

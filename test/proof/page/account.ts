@@ -329,7 +329,8 @@ browserTest('two windows of one browser follow each other\'s sign-in and sign-ou
   await first.page.getByRole('navigation').getByRole('link', { name: 'Account' }).click()
   await shows(t, () => first.page.locator('.username').innerText(), username, 'the next renewal finds the other user')
   await second.page.clock.setSystemTime(Date.now() + 200_000)
-  await returnTwice()
+  // The first window may have told it already, so that it loads anew just now.
+  await returnTwice().catch((error: Error) => { if (!error.message.includes('navigation')) throw error })
   await shows(t, () => second.page.locator('.username').innerText(), username, 'so does a window that gets the focus')
 
   t.equal((await server.send('DELETE', '/api/tokens', { user })).status, 204)

@@ -156,7 +156,7 @@ browserTest('in a browser a user reads what is needed, and uploads and downloads
   }
 
   const list = await open(page, 'listFiles')
-  await shows(t, namesIn(list), ['limit', 'cursor', 'folder', 'order', 'prefix', 'contains', 'words', 'below'])
+  await shows(t, namesIn(list), ['limit', 'cursor', 'folder', 'order', 'prefix', 'contains', 'words', 'below', 'starred', 'kind'])
   t.match(await jsonIn((await execute(page, list)).body), { files: [{ name: 'large.bin', size: bytes.length }, { name: file.name }], next: null })
 
   const download = await open(page, 'downloadFile')
