@@ -288,6 +288,7 @@ export function metadataOf (file: StoredFile, { url }: { url: string }) {
     changedAt: new Date(changedAt).toISOString(),
     takenAt: null,
     hasThumbnail: false,
+    starred: false,
     createdAt: new Date(createdAt).toISOString(),
     updatedAt: new Date(updatedAt).toISOString(),
     url: `${url}/uploads/${name.split('/').map(encodeURIComponent).join('/')}`

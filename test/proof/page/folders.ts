@@ -197,7 +197,7 @@ browserTest('by mouse, folders are created, renamed, moved by dragging, deleted 
   await refusal(page).waitFor()
   await page.getByLabel('Name of the folder').fill('loose.txt')
   await dialogButton(page, 'Create').click()
-  await refusal(page).getByText('loose.txt').waitFor()
+  await refusal(page).getByText('already exists').waitFor()
   await page.getByLabel('Name of the folder').fill('ab')
   await dialogButton(page, 'Create').click()
   await shows(t, () => isFocused(folderLink(page, 'ab')), true, 'the focus is on the new folder')
