@@ -37,7 +37,9 @@ export class SyncProgress {
     const told = acts.flatMap(act => tellAct(act) ?? [])
     this.#plannedActs = this.#acts + told.length
     this.#plannedBytes = this.#bytes + told.reduce((sum, { bytes = 0 }) => sum + bytes, 0)
-    if (this.#startedAt === 0) this.#startedAt = this.#now()
+    if (this.#startedAt > 0) return
+    this.#startedAt = this.#now()
+    this.#drawnAt = -Infinity
   }
 
   act (): void {
