@@ -65,8 +65,8 @@ function sorted<Value> (values: Record<string, Value>, order: string[]): Record<
 function describeBody ({ requestBody }: Operation, { components }: OpenapiDocument): void {
   const reference = requestBody?.content['application/json']?.schema.$ref
   if (requestBody === undefined || reference === undefined) return
-  const { required, minProperties } = components.schemas[reference.split('/').at(-1) as string] ?? {}
-  requestBody.required = required !== undefined || minProperties !== undefined
+  const schema = components.schemas[reference.split('/').at(-1) as string]
+  requestBody.required = (schema?.required ?? schema?.minProperties) !== undefined
 }
 
 /** Moves each header that is the same in all responses to `components.headers`. */
