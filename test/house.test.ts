@@ -43,7 +43,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   http: 13_900,
   identities: 6200,
   links: 10_300,
-  metadata: 65_350,
+  metadata: 65_400,
   'metadata/postgres': 11_600,
   'metadata/sqlite': 9700,
   monitoring: 5000,

@@ -32,6 +32,9 @@ export type PictureUse = ReturnType<typeof createPictureUse>
 export function createPictureUse (engine: Engine, owners: Owners) {
   const queries = useQueriesOf(engine)
   return {
+    /** Of which of these contents of these owners something is known. */
+    among: (ownerIds: readonly number[], sha256s: readonly string[]) => queries.among({ ownerIds, sha256s }),
+
     /**
      * Files or kept content with these contents were added or deleted: deletes what is known of those that are nowhere
      * any more, and charges the thumbnails of the others to files or to kept content. Returns the bytes that are free.
@@ -121,6 +124,8 @@ export function createPictures ({ engine, owners, contents, retention, read }: S
 function useQueriesOf ({ tables: { pictures }, isAmong }: Engine) {
   const areTheirs = and(matching(pictures, 'ownerId'), isAmong(pictures.sha256, 'sha256s'))
   return prepared('picture_use', {
+    among: db => db.select({ ownerId: pictures.ownerId, sha256: pictures.sha256 }).from(pictures)
+      .where(and(isAmong(pictures.ownerId, 'ownerIds'), isAmong(pictures.sha256, 'sha256s'))),
     // Raw SQL: in a query of one table Drizzle omits the table's name.
     uses: db => db.select({
       sha256: pictures.sha256,

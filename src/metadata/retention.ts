@@ -16,11 +16,8 @@ interface Eviction { readonly bytes: number, readonly newest?: string, readonly 
 class TooManyDeletions extends Error {}
 
 /** What has to be known of content to delete it. */
-interface RetainedItem
-  extends Pick<RetainedRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size' | 'sha256' | 'deletedWith' | 'folder'> {
-  /** Whether something else is known of its content. */
-  readonly isPictured: boolean
-}
+type RetainedItem =
+  Pick<RetainedRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size' | 'sha256' | 'deletedWith' | 'folder'>
 
 interface Selection { readonly chosen: RetainedItem[], readonly missing: number }
 
@@ -48,17 +45,23 @@ export function createRetention (
   function * end (contents: readonly RetainedItem[], time: number): Rule<number> {
     if (contents.length === 0) return 0
     const ids = contents.map(({ id }) => id)
-    const charges = Array.from(new Set(contents.map(({ ownerId }) => ownerId)), ownerId => {
+    const ownerIds = Array.from(new Set(contents.map(({ ownerId }) => ownerId)))
+    const charges = ownerIds.map(ownerId => {
       const theirs = contents.filter(content => content.ownerId === ownerId)
       return owners.charge(ownerId, { keptBytes: -bytesOf(theirs), keptContents: -theirs.length })
     })
     const blobIds = contents.filter(({ folder }) => folder === null).map(({ id }) => id)
-    yield * pipeline(queries.remove({ ids }), discard(blobIds, time), ...charges)
+    const [pictured] = yield * pipeline(
+      pictureUse.among(ownerIds, contents.map(({ sha256 }) => sha256)),
+      queries.remove({ ids }),
+      discard(blobIds, time),
+      ...charges
+    )
     yield * deletions.subtract(contents)
-    const pictured = contents.filter(({ isPictured }) => isPictured)
     let thumbnailBytes = 0
-    for (const ownerId of new Set(pictured.map(({ ownerId }) => ownerId))) {
-      const theirs = pictured.filter(content => content.ownerId === ownerId)
+    for (const ownerId of ownerIds) {
+      const theirs = pictured.filter(picture => picture.ownerId === ownerId)
+      if (theirs.length === 0) continue
       thumbnailBytes += yield * pictureUse.settle(ownerId, theirs.map(({ sha256 }) => sha256))
     }
     return thumbnailBytes
@@ -231,10 +234,7 @@ export function createRetention (
 
 function queriesOf ({ tables: { files, folders, kept }, isAmong }: Engine, maxVersions: number) {
   const { id, ownerId, fileId, name, size, sha256, deletedWith, folder } = getTableColumns(kept)
-  // Raw SQL: in a query of one table Drizzle omits the table's name.
-  const isPictured = sql`EXISTS (SELECT 1 FROM pictures p
-    WHERE p.owner_id = kept.owner_id AND p.sha256 = kept.sha256)`.mapWith(Boolean)
-  const columns = { id, ownerId, fileId, name, size, sha256, deletedWith, folder, isPictured }
+  const columns = { id, ownerId, fileId, name, size, sha256, deletedWith, folder }
   const select = (db: Db, condition: SQL | undefined) => db.select(columns).from(kept).where(condition)
   const isVersion = and(matching(kept, 'fileId'), isNull(kept.name))
   // Of a file that exists only versions are kept.
