@@ -10,6 +10,7 @@ import { UnknownMigrationError } from '#src/metadata/migration-history.ts'
 import { openPostgresMetadata, type PostgresMetadata, type PostgresOptions } from '#src/metadata/postgres/postgres.ts'
 import * as schema from '#src/metadata/postgres/schema.ts'
 import type { FileRecord } from '#src/metadata/records.ts'
+import { mediaKinds } from '#src/metadata/timelines.ts'
 import type { UploadRecord } from '#src/metadata/upload-records.ts'
 import { ConfigError, OperatorError, Problem } from '#src/problems.ts'
 import { runCommand } from '../kit/commands.ts'
@@ -218,16 +219,11 @@ t.test('a sweep leaves what belongs to an account that another process is changi
   t.strictSame(await metadata.accounts.usageMismatches(), [])
 })
 
-t.test('of all that is kept only what goes is read', async t => {
-  const { url, metadata, id } = await openMigrated(t, { retentionPolicy })
-  const { id: other } = await metadata.accounts.add(newAccount('ben'))
-  // Two owners, whose content was kept in turns: no order of the table is that of one owner.
-  await server.run(url, `INSERT INTO kept (id, owner_id, file_id, name, size, type, sha256, stored_at, created_at, kept_at)
-    SELECT md5(n::text), CASE n % 2 WHEN 0 THEN ${id} ELSE ${other} END, 1000000 + n, 'kept ' || n, 10, 'text/plain', '', 1, 1, ${Date.now()} - n * 1000 FROM generate_series(1, 20000) n;
-    UPDATE accounts SET kept_bytes = 100000, kept_contents = 10000; ANALYZE kept, accounts`)
-  const read = async () => (await server.run(url, "SELECT seq_tup_read + idx_tup_fetch AS rows, seq_scan AS scans FROM pg_stat_user_tables WHERE relname = 'kept'"))[0] as { rows: string, scans: string }
+/** Counts the rows of a table that an operation reads, which never reads the whole table. */
+function rowCounter (t: Test, url: string, table: string) {
+  const read = async () => (await server.run(url, `SELECT seq_tup_read + idx_tup_fetch AS rows, seq_scan AS scans FROM pg_stat_user_tables WHERE relname = '${table}'`))[0] as { rows: string, scans: string }
   /** What all connections have counted is told a second later, or when they end. */
-  async function rowsRead (operation: (metadata: PostgresMetadata) => Promise<unknown>): Promise<number> {
+  return async (operation: (metadata: PostgresMetadata) => Promise<unknown>): Promise<number> => {
     const [before, others] = [await read(), await connectionsTo(url)]
     const own = await openPostgresMetadata({ url, poolSize: 1, retentionPolicy })
     await operation(own)
@@ -237,6 +233,16 @@ t.test('of all that is kept only what goes is read', async t => {
     t.equal(after.scans, before.scans, 'never the whole table')
     return Number(after.rows) - Number(before.rows)
   }
+}
+
+t.test('of all that is kept only what goes is read', async t => {
+  const { url, metadata, id } = await openMigrated(t, { retentionPolicy })
+  const { id: other } = await metadata.accounts.add(newAccount('ben'))
+  // Two owners, whose content was kept in turns: no order of the table is that of one owner.
+  await server.run(url, `INSERT INTO kept (id, owner_id, file_id, name, size, type, sha256, stored_at, created_at, kept_at)
+    SELECT md5(n::text), CASE n % 2 WHEN 0 THEN ${id} ELSE ${other} END, 1000000 + n, 'kept ' || n, 10, 'text/plain', '', 1, 1, ${Date.now()} - n * 1000 FROM generate_series(1, 20000) n;
+    UPDATE accounts SET kept_bytes = 100000, kept_contents = 10000; ANALYZE kept, accounts`)
+  const rowsRead = rowCounter(t, url, 'kept')
   const quota = { bytes: 100_000, files: undefined }
   const put = (name: string, size: number) =>
     (own: PostgresMetadata) => own.files.put(newFile(id, name, { size }), quota, always)
@@ -260,6 +266,29 @@ t.test('of all that is kept only what goes is read', async t => {
   t.ok(await rowsRead(own => own.blobs.listContents('8', 10)) <= 30)
   const emptied = await rowsRead(own => own.trash.empty(id, 10))
   t.ok(emptied <= 60, `${emptied} rows for 10 that go`)
+})
+
+t.test('pages of timelines, of stars and of the latest files read what they show, and nothing of others', async t => {
+  const { url, metadata, id } = await openMigrated(t)
+  const { id: other } = await metadata.accounts.add(newAccount('ben'))
+  // Two owners, whose files were stored in turns: each tenth is a picture, each thousandth has a star.
+  await server.run(url, `INSERT INTO files (id, owner_id, name, size, type, sha256, blob_id, created_at, updated_at, stored_at, is_starred)
+    SELECT 1000000 + n, CASE n % 2 WHEN 0 THEN ${id} ELSE ${other} END, 'file ' || n, 10, CASE WHEN n / 2 % 10 = 0 THEN 'image/png' ELSE 'text/plain' END,
+      md5(n::text), md5(n::text), n, n, n, n / 2 % 1000 = 0 FROM generate_series(1, 40000) n;
+    ANALYZE files, accounts`)
+  const rowsRead = rowCounter(t, url, 'files')
+  const selection = { folder: undefined, isBelow: true, kinds: mediaKinds, signal: new AbortController().signal }
+  // What the insertion read is told when its connection has ended.
+  await rowsRead(async () => {})
+  const newest = { ...selection, isAscending: false, limit: 100, after: undefined }
+  const timeline = await rowsRead(own => own.timelines.list(id, newest))
+  t.ok(timeline <= 4100, `${timeline} rows for a page of 2,000 pictures`)
+  const months = await rowsRead(own => own.timelines.months(id, selection))
+  t.ok(months <= 4100, `${months} rows for the months of 2,000 pictures`)
+  const starred = await rowsRead(own => own.files.listStarred(id, { order: 'name', folder: undefined, limit: 100, after: undefined }))
+  t.ok(starred <= 30, `${starred} rows for 20 stars`)
+  const latest = await rowsRead(own => own.files.list(id, { order: '-changed', folder: undefined, prefix: undefined, limit: 100, after: undefined }))
+  t.ok(latest <= 110, `${latest} rows for the latest 100`)
 })
 
 t.test('what is no id finds no token', async t => {
