@@ -20,6 +20,8 @@ interface History {
   readonly before: (world: Story) => void
   /** What a person does at one of the steps of that run; without it, the run is killed at that step. */
   readonly during?: (world: Story) => void
+  /** Whether the run is killed at the step after that. */
+  readonly isKilled?: boolean
   /** What is wrong after that run. */
   readonly then?: (world: Story) => string[]
   readonly after?: (world: Story) => void
@@ -84,6 +86,26 @@ const histories: Record<string, History> = {
     },
     during: world => { if (world.A.disk.exists('x')) world.write('x', world.A) },
     end: paths => paths.length < 2
+  },
+  'an edit just before a file is set aside is current after a kill, also without the base': {
+    prepare: world => { world.write('x', world.A) },
+    before (world) {
+      world.dropped.add(String(world.server.tree().get('x')))
+      world.server.removeAll('x')
+    },
+    during: world => { if (world.A.disk.exists('x')) world.write('x', world.A) },
+    isKilled: true,
+    after: ({ A }) => A.state.lose(),
+    end: paths => paths.length < 2
+  },
+  'a row stays while its file, moved just before a kill, is not hashed yet, also if another file has come to its path': {
+    prepare: world => { world.write('x', world.A) },
+    before (world) {
+      world.server.move({ path: 'x', kind: 'file' }, 'y')
+      world.write('y')
+      world.write('x')
+    },
+    end: are('x', 'y')
   },
   'a file that is saved while it is moved here is not removed: it goes through `aside`, not by a link': {
     prepare: world => { world.write('x', world.A) },
@@ -350,7 +372,7 @@ const histories: Record<string, History> = {
   }
 }
 
-for (const [name, { prepare, before, during, then, after, end }] of Object.entries(histories)) {
+for (const [name, { prepare, before, during, isKilled = false, then, after, end }] of Object.entries(histories)) {
   test(name, async t => {
     for (let step = 1, isOver = false; !isOver; step++) {
       const world = createWorld(name)
@@ -362,7 +384,8 @@ for (const [name, { prepare, before, during, then, after, end }] of Object.entri
       world.log.length = 0
       let isReached = false
       const act = () => { isReached = true; during?.(world) }
-      const result = during === undefined ? await world.A.sync(step) : await world.A.sync(Infinity, { step, act })
+      const last = during === undefined || isKilled ? step : Infinity
+      const result = await world.A.sync(last, during && { step, act })
       isOver = during === undefined ? result !== undefined : !isReached
       if (during !== undefined && isOver) continue
       const faults = then?.(world) ?? []

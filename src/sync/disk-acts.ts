@@ -11,7 +11,10 @@ export const ASIDE = `${OWN_FOLDER}/aside`
 export const KEPT = `${OWN_FOLDER}/kept`
 export const MARK = `${OWN_FOLDER}/id`
 
-/** What an interrupted act leaves in `aside`: a file to delete or replace, or one on its way to another path. */
+/**
+ * What an interrupted act leaves in `aside`: a file to delete or replace, or one on its way to another path. Then the
+ * name of its folder has the stamp of the content for which the act was planned.
+ */
 const REPLACED = 'replaced-'
 const MOVED = 'moved-'
 
@@ -36,7 +39,7 @@ export function createDiskActs (disk: Disk, { newName, today }: { newName: () =>
   ): Promise<string> {
     requireFolders(entry.path)
     requireSame(entry)
-    const place = `${ASIDE}/${purpose}${newName()}/${to}`
+    const place = `${ASIDE}/${purpose}${newName()} ${plannedAs(entry)}/${to}`
     makeFolders(parentOf(place))
     disk.rename(entry.path, place)
     const stamp = disk.stat(place)?.stamp
@@ -140,8 +143,8 @@ export function createDiskActs (disk: Disk, { newName, today }: { newName: () =>
 
     /**
      * What an interrupted run left. A file that was moved goes to its new path. One that was replaced or deleted goes
-     * back if the base still has it and nothing is at its path; else it is kept. One that is at its path already, by a
-     * second link, only leaves `aside`.
+     * back if a person changed it just before, or if the base still has it and nothing is at its path; else it is kept.
+     * One that is at its path already, by a second link, only leaves `aside`.
      */
     async tidy ({ base }: Pick<State, 'base'>, drop: (key: string) => void): Promise<void> {
       for (const name of disk.list(TMP) ?? []) disk.unlink(joined(TMP, name))
@@ -164,13 +167,19 @@ export function createDiskActs (disk: Disk, { newName, today }: { newName: () =>
           continue
         }
         const key = keys.get(String(entry?.inode))
-        const isMoved = folder.startsWith(`${ASIDE}/${MOVED}`)
-        if (isMoved) await bringBack(place, path)
-        if (isMoved || (base.get(String(key))?.path === path && putBack(place, path))) continue
+        const isPlanned = entry !== undefined && folder.endsWith(` ${plannedAs(entry)}`)
+        const isWanted = folder.startsWith(`${ASIDE}/${MOVED}`) || !isPlanned
+        if (isWanted) await bringBack(place, path)
+        if (isWanted || (base.get(String(key))?.path === path && putBack(place, path))) continue
         if (key !== undefined) drop(key)
         keep(place, path)
       }
     }
+  }
+
+  /** As a part of a name, in which Windows allows no colon. */
+  function plannedAs ({ stamp }: { stamp: string }): string {
+    return contentStamp(stamp).replaceAll(':', '-')
   }
 
   /** The file in a folder of `aside`, or the lowest folder if there is none. */

@@ -261,10 +261,9 @@ function planTable (trees: Trees, { waiting, allowedDeletions, isStuck }: PlanOp
     if (here?.kind === 'other') return [ONLY_IGNORED, there === undefined ? EMPTY : STAYS]
     const [isAsBase, isMirrorAsBase] = [isSame(row, here), isSame(row, there)]
 
-    if (here === undefined && there === undefined) {
-      return changing.has(String(row?.inode)) ? wait('changing', [EMPTY, EMPTY]) : act('forget', [EMPTY, EMPTY])
-    }
     if (here === undefined) {
+      if (changing.has(String(row?.inode))) return wait('changing', [EMPTY, nothing])
+      if (there === undefined) return act('forget', [EMPTY, EMPTY])
       if (!isMirrorAsBase) return act(there?.kind === 'file' ? 'download' : 'make here', [STAYS, STAYS])
       if (row?.kind === 'file') return [EMPTY, removeThere()]
       const rest = inMirror.get(key) ?? EMPTY
