@@ -107,6 +107,17 @@ const histories: Record<string, History> = {
     },
     end: are('x', 'y')
   },
+  'a file that all have moved, while another took its path, is one file: its former row goes, also if it moves back': {
+    prepare: world => { world.write('x', world.A) },
+    before (world) {
+      replaceMoved(world)
+      world.server.move({ path: 'x', kind: 'file' }, 'y')
+    },
+    during ({ server }) {
+      if (server.tree().has('y') && !server.tree().has('x')) server.move({ path: 'y', kind: 'file' }, 'x')
+    },
+    end: paths => paths.includes('x') && paths.length === 2
+  },
   'a file that is saved while it is moved here is not removed: it goes through `aside`, not by a link': {
     prepare: world => { world.write('x', world.A) },
     before: ({ server }) => { server.move({ path: 'x', kind: 'file' }, 'y') },

@@ -25,10 +25,10 @@ export interface ActContext {
 
 /** Makes one act. @throws {Outdated} if what it was planned for no longer holds, RemoteError, errors of the system. */
 export async function carryOut (act: Act, context: ActContext): Promise<void> {
-  const { key, row, local, mirror, to = '' } = act
+  const { key, row, local, mirror, former, to = '' } = act
   const { disk, diskActs, remote, state, trees, newName } = context
   switch (act.what) {
-    case 'settle': return state.commit({ base: [[key, rowOf(known(local), known(mirror))]] })
+    case 'settle': return settle()
     case 'forget': return state.commit({ base: [[key, undefined]] })
     case 'move': return moveRows(known(local))
     case 'move here': return moveHere()
@@ -41,6 +41,13 @@ export async function carryOut (act: Act, context: ActContext): Promise<void> {
     case 'conflict there': return renameRemote()
     case 'delete here': return deleteHere()
     case 'delete there': return deleteThere()
+  }
+
+  function settle (): void {
+    const settled = rowOf(known(local), known(mirror))
+    // Of files that changed their names, the other one may have been settled there just now.
+    const isLeft = former !== undefined && state.base.get(former)?.id === settled.id
+    state.commit({ base: [...isLeft ? [[former, undefined] as const] : [], [key, settled]] })
   }
 
   /** The row of a move. It is not yet of what a person wrote since: a stamp stands for its bytes. */

@@ -102,6 +102,8 @@ export interface Act {
   readonly to?: string
   /** The id of what will be moved into the folder that is made. */
   readonly mover?: string
+  /** Of what is settled: the key of its former row, at which something else is here now. */
+  readonly former?: string | undefined
 }
 
 interface Moved extends Omit<Act, 'what'> {
@@ -232,6 +234,7 @@ function planTable (trees: Trees, { waiting, allowedDeletions, isStuck }: PlanOp
   const suspects = suspectedMoves(trees)
   // What is not hashed yet may have been moved just now: its row stays until then.
   const changing = new Set(Array.from(local.values(), ({ sha256, inode }) => sha256 === undefined ? inode : ''))
+  const rowKeys = new Map(Array.from(base, ([key, { id }]) => [id, key]))
   const inLocal = new Map<string, number>()
   const inMirror = new Map<string, number>()
   for (const [key, { hasIgnored, isSettled, kind }] of local) {
@@ -282,7 +285,7 @@ function planTable (trees: Trees, { waiting, allowedDeletions, isStuck }: PlanOp
     if (here.kind === there.kind) {
       if (isSame(here, there)) {
         const isSettled = isAsBase && row?.id === there.id && row.stamp === here.stamp
-        return isSettled ? [STAYS, STAYS] : act('settle', [STAYS, STAYS])
+        return isSettled ? [STAYS, STAYS] : act('settle', [STAYS, STAYS], formerOf(there))
       }
       if (isAsBase) return act('download', [STAYS, STAYS])
       return act(isMirrorAsBase ? 'upload' : 'conflict here', [STAYS, STAYS])
@@ -298,9 +301,17 @@ function planTable (trees: Trees, { waiting, allowedDeletions, isStuck }: PlanOp
     if (rest === STAYS || rest === ONLY_IGNORED) return act('conflict there', [STAYS, STAYS])
     return rest === EMPTY ? act('delete here', [EMPTY, STAYS]) : [WAITS, STAYS]
 
-    function act (what: ActKind, left: [number, number]): [number, number] {
-      acts.push(conflictOf({ what, key, row, local: here, mirror: there }))
+    function act (what: ActKind, left: [number, number], former?: string): [number, number] {
+      acts.push(conflictOf({ what, key, row, local: here, mirror: there, former }))
       return left
+    }
+
+    /** Two rows of one file would make what a person wrote at its former path an edit of it, wherever it moves. */
+    function formerOf ({ id }: MirrorEntry): string | undefined {
+      const former = String(rowKeys.get(id))
+      const other = local.get(former)
+      const isOther = former !== key && other?.sha256 !== undefined && !isSame(base.get(former), other)
+      return isOther ? former : undefined
     }
 
     function wait (reason: WaitReason, left: [number, number]): [number, number] {
