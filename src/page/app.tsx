@@ -54,7 +54,7 @@ function Content () {
       <a class='skip' href='#main' onClick={skipToMain}>{texts.skipToMain}</a>
       <TopBar username={state.username} />
       <main id='main' tabIndex={-1}>
-        {view.value === 'files' && <FilesView key={openFolder.value} />}
+        {isFiles(view.value) && <FilesView key={`${view.value} ${openFolder.value}`} />}
         {view.value === 'links' && <LinksView />}
         {view.value === 'trash' && <TrashView key={openDeletion.value} />}
         {view.value === 'account' && <AccountView />}
@@ -77,6 +77,11 @@ function Content () {
   )
 }
 
+/** Whether a view lists files and folders that can be worked with. */
+function isFiles (shown: View): boolean {
+  return ['files', 'recent', 'starred'].includes(shown)
+}
+
 /** Sets the title of the window. After a change of view or folder, focuses the heading. */
 function useScreen (screen: Screen): void {
   const isLaterOne = useRef(false)
@@ -94,7 +99,7 @@ function titleOf (screen: Screen, folder: string): string | undefined {
   if (claim.value !== undefined) return texts.claimTitles[kindOf(claim.value)]
   if (screen === 'files' && folder !== '') return visibleName(lastOf(folder))
   if (screen === 'none') return texts.sign.in
-  return screen in texts.views ? texts.views[screen as View] : undefined
+  return screen in texts.views ? texts.views[screen as keyof typeof texts.views] : undefined
 }
 
 /** Does not follow the link, because the part of the address after `#` is the view. */

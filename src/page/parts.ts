@@ -5,10 +5,11 @@ import { ClaimView } from './claim-view.tsx'
 import { CodeDialog } from './factors/code-dialog.tsx'
 import { SetUpDialog } from './factors/set-up-dialog.tsx'
 import { ChosenRemoval, LossQuestion } from './files/chosen-questions.tsx'
+import { DetailsPanel } from './files/details-panel.tsx'
 import { NewFolder, RemovalQuestion } from './files/entry-dialogs.tsx'
-import { EntryDetails } from './files/entry-details.tsx'
 import { FailedEntries } from './files/failed-entries.tsx'
 import { FolderDialog } from './files/folder-dialog.tsx'
+import { MissingFolder, NoEntries } from './files/no-entries.tsx'
 import { Preview } from './files/preview.tsx'
 import { TrashView } from './files/trash-view.tsx'
 import { Versions } from './files/versions.tsx'
@@ -27,13 +28,15 @@ export const parts = {
   ChosenRemoval,
   ClaimView,
   CodeDialog,
-  EntryDetails,
+  DetailsPanel,
   FailedEntries,
   FolderDialog,
   LinkDialog,
   LinksView,
   LossQuestion,
+  MissingFolder,
   NewFolder,
+  NoEntries,
   Preview,
   ProviderReturn,
   ProviderSignIn,

@@ -29,6 +29,19 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     expiresAt: 'The last day must be in the future, and not later than the server allows.'
   },
   files: {
+    nothingFound: 'No name in this folder or below contains',
+    nothingFoundAnywhere: 'No name contains',
+    nothingFoundYet: `None of the first ${number(100_000)} names contains`,
+    searchAll: 'Search all names',
+    empty: 'No files yet',
+    emptyHint: 'Drop files or folders anywhere on this page, paste files, or choose them with the buttons above.',
+    nothingIn: {
+      recent: { title: 'Nothing here yet', hint: 'The files that changed last appear here, from all folders.' },
+      starred: {
+        title: 'Nothing has a star yet',
+        hint: 'Give a star to a file or folder in its menu, and find it here.'
+      }
+    },
     copyTitle: (name: string) => `Copy ${visible(name)}`,
     copyName: 'Name of the copy',
     copySubmit: 'Make the copy',
@@ -102,11 +115,16 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       move: (items: string) => `Not moved: ${items}`,
       copy: (items: string) => `Not copied: ${items}`,
       restore: (items: string) => `Not restored: ${items}`,
-      deleteForGood: (items: string) => `Not deleted: ${items}`
+      deleteForGood: (items: string) => `Not deleted: ${items}`,
+      star: (items: string) => `Stars not changed: ${items}`
     },
     deleteForGoodHint: 'This also deletes their older versions and cannot be undone:'
   },
   folders: {
+    empty: 'This folder is empty',
+    missing: 'There is no folder of this name',
+    missingHint: 'It may have been renamed, moved or deleted.',
+    goUp: 'Go up to',
     name: 'Name of the folder',
     submit: 'Create',
     noneInside: 'No other folders in here.',
@@ -118,6 +136,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     removeHint: 'This deletes everything in the folder:'
   },
   details: {
+    titleOf: (name: string) => `Details of ${visible(name)}`,
     folder: 'Folder',
     contents: 'Contents',
     counting: 'Counting…',
@@ -510,7 +529,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       open: 'Open',
       rename: 'Rename',
       menu: 'Open the menu',
-      remove: 'Move to the trash'
+      remove: 'Move to the trash',
+      star: 'Add or remove a star'
     },
     selection: {
       title: 'Selection',

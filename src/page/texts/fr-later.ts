@@ -30,6 +30,23 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     expiresAt: 'Le dernier jour est dans l’avenir, mais pas plus tard que le serveur ne le permet.'
   },
   files: {
+    nothingFound: 'Aucun nom de ce dossier ou plus bas ne contient',
+    nothingFoundAnywhere: 'Aucun nom ne contient',
+    nothingFoundYet: `Aucun des ${number(100_000)} premiers noms ne contient`,
+    searchAll: 'Chercher dans tous les noms',
+    empty: 'Pas encore de fichiers',
+    emptyHint: 'Glisser des fichiers ou des dossiers sur cette page, les coller, ou les choisir avec les boutons ' +
+      'ci-dessus.',
+    nothingIn: {
+      recent: {
+        title: 'Rien ici pour l’instant',
+        hint: 'Les derniers fichiers modifiés apparaissent ici, de tous les dossiers.'
+      },
+      starred: {
+        title: 'Pas encore de favoris',
+        hint: 'Choisir « Ajouter aux favoris » dans le menu d’un fichier ou d’un dossier pour le retrouver ici.'
+      }
+    },
     copyTitle: (name: string) => `Copier ${visible(name)}`,
     copyName: 'Nom de la copie',
     copySubmit: 'Faire la copie',
@@ -106,11 +123,16 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       move: (items: string) => `Pas déplacé : ${items}`,
       copy: (items: string) => `Pas copié : ${items}`,
       restore: (items: string) => `Pas restauré : ${items}`,
-      deleteForGood: (items: string) => `Pas supprimé : ${items}`
+      deleteForGood: (items: string) => `Pas supprimé : ${items}`,
+      star: (items: string) => `Favoris pas changés : ${items}`
     },
     deleteForGoodHint: 'Les anciennes versions sont supprimées aussi, sans retour possible :'
   },
   folders: {
+    empty: 'Ce dossier est vide',
+    missing: 'Il n’y a pas de dossier de ce nom',
+    missingHint: 'Il a peut-être été renommé, déplacé ou supprimé.',
+    goUp: 'Remonter à',
     name: 'Nom du dossier',
     submit: 'Créer',
     noneInside: 'Pas d’autres dossiers ici.',
@@ -122,6 +144,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     removeHint: 'Tout ce que contient ce dossier est supprimé :'
   },
   details: {
+    titleOf: (name: string) => `Détails de ${visible(name)}`,
     folder: 'Dossier',
     contents: 'Contenu',
     counting: 'Comptage…',
@@ -529,7 +552,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       open: 'Ouvrir',
       rename: 'Renommer',
       menu: 'Ouvrir le menu',
-      remove: 'Mettre à la corbeille'
+      remove: 'Mettre à la corbeille',
+      star: 'Ajouter aux favoris ou en retirer'
     },
     selection: {
       title: 'Sélection',
