@@ -27,6 +27,7 @@ interface Parts {
   readonly SetUpDialog: typeof import('./factors/set-up-dialog.tsx').SetUpDialog
   readonly SharedQuestion: typeof import('./uploads/shared-question.tsx').SharedQuestion
   readonly ShortcutsDialog: typeof import('./shortcuts-dialog.tsx').ShortcutsDialog
+  readonly TimelineView: typeof import('./timeline/timeline-view.tsx').TimelineView
   readonly TrashView: typeof import('./files/trash-view.tsx').TrashView
   readonly UnfinishedList: typeof import('./uploads/unfinished-list.tsx').UnfinishedList
   readonly UploadRows: typeof import('./uploads/upload-rows.tsx').UploadRows
@@ -54,6 +55,7 @@ export const ProviderSignIn = part('ProviderSignIn', missing => missing)
 
 export const AccountView = part('AccountView', viewOf(texts.views.account))
 export const LinksView = part('LinksView', viewOf(texts.views.links))
+export const TimelineView = part('TimelineView', viewOf(texts.files.layouts.timeline))
 export const TrashView = part('TrashView', viewOf(texts.views.trash))
 
 const missingDemand = (missing: VNode, { demand: { cancel: onClose } }: { demand: Demand }) =>

@@ -19,6 +19,7 @@ import { LinkDialog } from './links/link-dialog.tsx'
 import { LinksView } from './links/links-view.tsx'
 import { ShortcutsDialog } from './shortcuts-dialog.tsx'
 import { SharedQuestion } from './uploads/shared-question.tsx'
+import { TimelineView } from './timeline/timeline-view.tsx'
 import { UnfinishedList } from './uploads/unfinished-list.tsx'
 import { UploadRows } from './uploads/upload-rows.tsx'
 
@@ -44,6 +45,7 @@ export const parts = {
   SetUpDialog,
   SharedQuestion,
   ShortcutsDialog,
+  TimelineView,
   TrashView,
   UnfinishedList,
   UploadRows,

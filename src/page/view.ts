@@ -38,6 +38,11 @@ export function addressOf (folder: string, query: Record<string, string> = {}): 
   return parameters === '' ? path : `${path}?${parameters}`
 }
 
+/** The address of the timeline of a folder in the page. */
+export function timelineOf (folder: string): string {
+  return addressOf(folder).replace('files', 'timeline')
+}
+
 /** What follows the folder in the address. No encoded path has a `?`. */
 export function queryOf (hash: string): URLSearchParams {
   const [, query = ''] = /^#files[^?]*\?(.*)/.exec(hash) ?? []

@@ -41,7 +41,10 @@ export const entries = new Listing<Entry>((query, signal) => {
   return call(store => loadEntries(store, query, signal))
 }, ({ name }) => name)
 
-export const files = computed(() => entries.entries.value.filter(entry => !isFolder(entry)))
+/** The files of another view than the list, through which previews go. */
+export const filesBeside = signal<readonly StoredFile[] | undefined>(undefined)
+
+export const files = computed(() => filesBeside.value ?? entries.entries.value.filter(entry => !isFolder(entry)))
 
 export const filesFocus = createGridFocus()
 

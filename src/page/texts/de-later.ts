@@ -563,5 +563,12 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       undo: 'Strg+Z',
       all: 'Strg+A'
     }
+  },
+  timeline: {
+    months: 'Monate',
+    nothing: {
+      title: 'Noch keine Bilder oder Videos',
+      hint: 'Bilder und Videos aus diesem Ordner und allen darunter erscheinen hier nach ihrem Aufnahmetag.'
+    }
   }
 })

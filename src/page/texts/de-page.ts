@@ -115,7 +115,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       jump: 'A–Z: zu einem Buchstaben springen',
       letters: 'A–Z',
       layout: 'Ansicht',
-      layouts: { list: 'Liste', tiles: 'Kacheln' },
+      layouts: { list: 'Liste', tiles: 'Kacheln', timeline: 'Zeitleiste' },
       newName: (name: string) => `Neuer Name von ${visible(name)}`,
       save: 'Namen speichern',
       trashEmptied: 'Der Papierkorb ist leer.',

@@ -552,6 +552,13 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       undo: 'Ctrl+Z',
       all: 'Ctrl+A'
     }
+  },
+  timeline: {
+    months: 'Months',
+    nothing: {
+      title: 'No pictures or videos yet',
+      hint: 'The pictures and videos in this folder and below it appear here, by the day on which they were taken.'
+    }
   }
 })
 

@@ -112,7 +112,7 @@ export const texts = (tools: Tools<'en'>) => {
       jump: 'A–Z: jump to a letter',
       letters: 'A–Z',
       layout: 'Layout',
-      layouts: { list: 'List', tiles: 'Tiles' },
+      layouts: { list: 'List', tiles: 'Tiles', timeline: 'Timeline' },
       newName: (name: string) => `New name of ${visible(name)}`,
       save: 'Save the name',
       trashEmptied: 'The trash is empty.',

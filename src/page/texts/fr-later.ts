@@ -575,5 +575,12 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       undo: 'Ctrl+Z',
       all: 'Ctrl+A'
     }
+  },
+  timeline: {
+    months: 'Mois',
+    nothing: {
+      title: 'Pas encore d’images ni de vidéos',
+      hint: 'Les images et vidéos de ce dossier et de ses sous-dossiers apparaissent ici, par jour de prise de vue.'
+    }
   }
 })

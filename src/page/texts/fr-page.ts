@@ -120,7 +120,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       jump: 'A–Z : aller à une lettre',
       letters: 'A–Z',
       layout: 'Affichage',
-      layouts: { list: 'Liste', tiles: 'Mosaïque' },
+      layouts: { list: 'Liste', tiles: 'Mosaïque', timeline: 'Chronologie' },
       newName: (name: string) => `Nouveau nom de ${visible(name)}`,
       save: 'Enregistrer le nom',
       trashEmptied: 'La corbeille est vide.',
