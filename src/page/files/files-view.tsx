@@ -105,8 +105,7 @@ function EntryMenu ({ entry, opener, at, open, onClose }: EntryMenuProps) {
 
 interface OpenedDialogProps { opened: Opened, open: Open, onClose: () => void }
 
-/** The dialog about an entry. */
-export function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
+function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (opened.kind === 'newFolder') return <NewFolder action={createFolder} onClose={onClose} />
   const { kind, entry } = opened
   if (kind === 'moving') {

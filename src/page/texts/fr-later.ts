@@ -44,7 +44,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       },
       starred: {
         title: 'Pas encore de favoris',
-        hint: 'Choisir « Ajouter aux favoris » dans le menu d’un fichier ou d’un dossier pour le retrouver ici.'
+        hint: 'Choisir « Ajouter aux favoris » dans le menu d’un fichier ou d’un dossier pour le retrouver ici.'
       }
     },
     copyTitle: (name: string) => `Copier ${visible(name)}`,
@@ -124,7 +124,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       copy: (items: string) => `Pas copié : ${items}`,
       restore: (items: string) => `Pas restauré : ${items}`,
       deleteForGood: (items: string) => `Pas supprimé : ${items}`,
-      star: (items: string) => `Favoris pas changés : ${items}`
+      star: (items: string) => `Favoris pas changés : ${items}`
     },
     deleteForGoodHint: 'Les anciennes versions sont supprimées aussi, sans retour possible :'
   },

@@ -1,7 +1,8 @@
-import type { Month } from 'magicstore'
-
 /** Sizes in pixels. All rows of files have one height, and all headings have another. */
 export interface Sizes { readonly perRow: number, readonly rowHeight: number, readonly headHeight: number }
+
+/** A month such as `2024-07`, and how many files it has. */
+interface Counted { readonly month: string, readonly files: number }
 
 /** A month: a heading, and rows of files below it. */
 export interface Block {
@@ -32,7 +33,7 @@ export interface Row {
 const rowsOf = ({ files }: { files: number }, perRow: number) => Math.ceil(files / perRow)
 
 /** Where the months of a timeline are, one below the other. */
-export function layOut (months: readonly Month[], sizes: Sizes): Layout {
+export function layOut (months: readonly Counted[], sizes: Sizes): Layout {
   const { perRow, rowHeight, headHeight } = sizes
   let [first, top, firstRow] = [0, 0, 0]
   const blocks = months.map(({ month, files }) => {

@@ -1,11 +1,13 @@
 import type { StoredFile } from 'magicstore'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Breadcrumbs, FolderName } from '../files/breadcrumbs.tsx'
-import { filesBeside, type Entry } from '../files/entries.ts'
-import { OpenedDialog } from '../files/files-view.tsx'
+import { filesBeside } from '../files/entries.ts'
+import { RemovalQuestion } from '../files/entry-dialogs.tsx'
 import { LayoutChoice } from '../files/layout-choice.tsx'
 import { EmptyList } from '../files/list-state.tsx'
+import { Preview } from '../files/preview.tsx'
 import { useFresh } from '../files/use-fresh.ts'
+import { Versions } from '../files/versions.tsx'
 import { texts } from '../later-texts.ts'
 import { Retry } from '../problem.tsx'
 import { openFolder } from '../view.ts'
@@ -25,6 +27,8 @@ const LEAST_PER_ROW = 3
 const HEAD_HEIGHT = 3
 
 interface Opened { readonly kind: 'preview' | 'versions' | 'removal', readonly entry: StoredFile }
+
+type Open = (kind: Opened['kind'], entry: StoredFile) => void
 
 /** Pictures and videos of the open folder and all below it, by when they were taken. */
 export function TimelineView () {
@@ -48,13 +52,13 @@ export function TimelineView () {
     setActive(block.first)
     scrollTo(block.top)
   }
-  const open = (kind: string, entry: Entry) => {
+  const open: Open = (kind, entry) => {
     const [index = active] = Array.from(timeline.files.peek()).find(([, { id }]) => id === entry.id) ?? []
     const row = rowOf(layout, index)
     // What the preview goes to is in view behind it, so that its neighbours are read too.
     if (index !== active && row !== undefined) scrollTo(row.top - layout.headHeight)
     setActive(index)
-    setOpened({ kind, entry } as Opened)
+    setOpened({ kind, entry })
   }
   const openAt = (index: number) => {
     const file = timeline.files.peek().get(index)
@@ -83,6 +87,18 @@ export function TimelineView () {
       </div>
       {opened !== undefined && <OpenedDialog opened={opened} open={open} onClose={() => setOpened(undefined)} />}
     </>
+  )
+}
+
+function OpenedDialog ({ opened, open, onClose }: { opened: Opened, open: Open, onClose: () => void }) {
+  const { kind, entry } = opened
+  if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
+  if (kind === 'removal') return <RemovalQuestion entry={entry} onClose={onClose} />
+  return (
+    <Preview
+      file={entry} onMove={file => open('preview', file)} onVersions={() => open('versions', entry)}
+      onRemove={() => open('removal', entry)} onClose={onClose}
+    />
   )
 }
 
