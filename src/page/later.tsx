@@ -13,6 +13,7 @@ interface Parts {
   readonly CodeDialog: typeof import('./factors/code-dialog.tsx').CodeDialog
   readonly DetailsPanel: typeof import('./files/details-panel.tsx').DetailsPanel
   readonly FailedEntries: typeof import('./files/failed-entries.tsx').FailedEntries
+  readonly FirstSteps: typeof import('./files/first-steps.tsx').FirstSteps
   readonly FolderDialog: typeof import('./files/folder-dialog.tsx').FolderDialog
   readonly LinkDialog: typeof import('./links/link-dialog.tsx').LinkDialog
   readonly LinksView: typeof import('./links/links-view.tsx').LinksView
@@ -50,6 +51,7 @@ export const NoEntries = part('NoEntries', missing => missing)
 export const MissingFolder = part('MissingFolder', missing => missing)
 export const UploadRows = part('UploadRows', missing => missing)
 export const UnfinishedList = part('UnfinishedList', () => <></>)
+export const FirstSteps = part('FirstSteps', () => <></>)
 export const SharedQuestion = part('SharedQuestion', () => <></>)
 export const ProviderSignIn = part('ProviderSignIn', missing => missing)
 

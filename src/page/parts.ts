@@ -8,6 +8,7 @@ import { ChosenRemoval, LossQuestion } from './files/chosen-questions.tsx'
 import { DetailsPanel } from './files/details-panel.tsx'
 import { NewFolder, RemovalQuestion } from './files/entry-dialogs.tsx'
 import { FailedEntries } from './files/failed-entries.tsx'
+import { FirstSteps } from './files/first-steps.tsx'
 import { FolderDialog } from './files/folder-dialog.tsx'
 import { MissingFolder, NoEntries } from './files/no-entries.tsx'
 import { Preview } from './files/preview.tsx'
@@ -31,6 +32,7 @@ export const parts = {
   CodeDialog,
   DetailsPanel,
   FailedEntries,
+  FirstSteps,
   FolderDialog,
   LinkDialog,
   LinksView,

@@ -2,6 +2,7 @@
 
 import './page/acts.ts'
 import './page/files.ts'
+import './page/first-steps.ts'
 import './page/focus.ts'
 import './page/folders.ts'
 import './page/grid.ts'

@@ -1,7 +1,8 @@
 import { useEffect, useState } from 'preact/hooks'
 import { statusOf } from '../errors.ts'
 import {
-  DetailsPanel, FolderDialog, LinkDialog, MissingFolder, NewFolder, NoEntries, Preview, RemovalQuestion, Versions
+  DetailsPanel, FirstSteps, FolderDialog, LinkDialog, MissingFolder, NewFolder, NoEntries, Preview,
+  RemovalQuestion, Versions
 } from '../later.tsx'
 import { refreshLinks } from '../links/links.ts'
 import { lastOf } from '../paths.ts'
@@ -21,7 +22,7 @@ import { EntryTile } from './entry-tile.tsx'
 import { removeFile } from './files.ts'
 import { createFolder, moveEntry, removeEmpty } from './folders.ts'
 import { layout } from './layout.ts'
-import { isScattered } from './list-choice.ts'
+import { isScattered, listed } from './list-choice.ts'
 import { copyAll } from './many-files.ts'
 import { countOf } from './many.ts'
 import { ListState } from './list-state.tsx'
@@ -85,6 +86,7 @@ export function FilesView () {
       )}
       {hasEntries && layout.value === 'tiles' &&
         <TileGrid {...grid} tile={(entry, isActive) => <EntryTile {...propsOf(entry, isActive)} />} />}
+      {listed.value === 'files' && openFolder.value === '' && <FirstSteps />}
       {opened?.kind === 'menu' &&
         <EntryMenu key={`${opened.entry.id} ${JSON.stringify(opened.at)}`} {...opened} open={open} onClose={close} />}
       {detailed.value !== undefined && <DetailsPanel />}

@@ -83,10 +83,10 @@ function keyOfPlace (): string {
   return keyOf(listed.peek() === 'files' ? openFolder.peek() : '/')
 }
 
-/** A number that stands for a path (FNV-1a). Two folders of one number would share an order, and nothing else. */
-function keyOf (path: string): string {
+/** A number that stands for a text (FNV-1a). Two of one number would share a choice, and nothing else. */
+export function keyOf (text: string): string {
   let hash = 0x811c9dc5
-  for (let index = 0; index < path.length; index++) hash = Math.imul(hash ^ path.charCodeAt(index), 0x01000193)
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
   // Not an integer: objects list those first.
   return `f${hash >>> 0}`
 }

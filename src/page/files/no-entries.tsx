@@ -14,7 +14,11 @@ export function NoEntries () {
   if (isSearch.value) return <NothingFound />
   if (isArriving.value) return null
   const title = openFolder.value === '' ? texts.files.empty : texts.folders.empty
-  return <EmptyList title={title} hint={texts.files.emptyHint} />
+  return (
+    <EmptyList title={title} hint={texts.files.emptyHint}>
+      <p><a href='#account'>{texts.files.emptyWays}</a></p>
+    </EmptyList>
+  )
 }
 
 function NothingFound () {

@@ -35,6 +35,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     searchAll: 'Alle Namen durchsuchen',
     empty: 'Noch keine Dateien',
     emptyHint: 'Dateien oder Ordner auf diese Seite ziehen, einfügen oder mit den Knöpfen oben auswählen.',
+    emptyWays: 'Über ein Laufwerk am Computer oder vom Telefon: so geht es',
     nothingIn: {
       recent: { title: 'Noch nichts da', hint: 'Hier erscheinen die zuletzt geänderten Dateien aus allen Ordnern.' },
       starred: {
@@ -268,6 +269,19 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     setUpHint: 'Auf diesem Server reicht ein Passwort allein nicht. Was soll dazukommen?'
   },
   account: {
+    devices: {
+      title: 'Andere Geräte',
+      drive: 'Laufwerk',
+      driveHint: 'Im Dateimanager des Computers mit dieser Adresse verbinden (WebDAV). Dort mit dem Benutzernamen ' +
+        'anmelden und als Passwort ein Token nehmen, das Dateien lesen und ändern darf: Unten lässt sich eines ' +
+        'anlegen.',
+      copy: 'Adresse des Laufwerks kopieren',
+      phone: 'Telefon',
+      phoneHint: 'Den Code scannen, um diese Seite zu öffnen. Mit „Zum Startbildschirm“ im Menü des Browsers ' +
+        'bleibt sie ' +
+        'dort wie eine App.',
+      code: 'QR-Code mit der Adresse dieser Seite'
+    },
     storage: {
       label: 'Speicher',
       kept: (size: string) => `${size} in Versionen und Papierkorb`,
@@ -569,6 +583,24 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     nothing: {
       title: 'Noch keine Bilder oder Videos',
       hint: 'Bilder und Videos aus diesem Ordner und allen darunter erscheinen hier nach ihrem Aufnahmetag.'
+    }
+  },
+  firstSteps: {
+    title: 'Gut zu wissen',
+    hide: 'Ausblenden',
+    steps: {
+      drive: {
+        title: 'Ein Laufwerk am Computer',
+        hint: 'Die Dateien stehen im Dateimanager neben allen anderen.'
+      },
+      phone: {
+        title: 'Das Telefon',
+        hint: 'Dort einen Code scannen und die Seite wie eine App behalten.'
+      },
+      factor: {
+        title: 'Ein zweiter Faktor',
+        hint: 'Dann reicht das Passwort allein nicht mehr zum Anmelden.'
+      }
     }
   }
 })

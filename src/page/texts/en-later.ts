@@ -35,6 +35,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     searchAll: 'Search all names',
     empty: 'No files yet',
     emptyHint: 'Drop files or folders anywhere on this page, paste files, or choose them with the buttons above.',
+    emptyWays: 'By a drive on your computer, or from your phone: how to',
     nothingIn: {
       recent: { title: 'Nothing here yet', hint: 'The files that changed last appear here, from all folders.' },
       starred: {
@@ -262,6 +263,18 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     setUpHint: 'This server lets nobody in with a password alone. Choose what you want to use beside it.'
   },
   account: {
+    devices: {
+      title: 'Other devices',
+      drive: 'Drive',
+      driveHint: 'Connect to this address (WebDAV) in the file manager of your computer. Sign in with your username, ' +
+        'and as the password a token that can read and change files: make one below.',
+      copy: 'Copy the address of the drive',
+      phone: 'Phone',
+      phoneHint: 'Scan the code to open this page. “Add to home screen” in the menu of the browser there ' +
+        'keeps it like ' +
+        'an app.',
+      code: 'QR code of the address of this page'
+    },
     storage: {
       label: 'Storage',
       kept: (size: string) => `${size} in versions and trash`,
@@ -558,6 +571,24 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     nothing: {
       title: 'No pictures or videos yet',
       hint: 'The pictures and videos in this folder and below it appear here, by the day on which they were taken.'
+    }
+  },
+  firstSteps: {
+    title: 'Good to know',
+    hide: 'Hide this',
+    steps: {
+      drive: {
+        title: 'A drive on your computer',
+        hint: 'Your files are in its file manager, beside all others.'
+      },
+      phone: {
+        title: 'Your phone',
+        hint: 'Scan a code there, and keep this page like an app.'
+      },
+      factor: {
+        title: 'A second factor',
+        hint: 'Then your password alone is not enough to sign in.'
+      }
     }
   }
 })

@@ -37,6 +37,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     empty: 'Pas encore de fichiers',
     emptyHint: 'Glisser des fichiers ou des dossiers sur cette page, les coller, ou les choisir avec les boutons ' +
       'ci-dessus.',
+    emptyWays: 'Par un lecteur sur l’ordinateur ou depuis le téléphone : comment faire',
     nothingIn: {
       recent: {
         title: 'Rien ici pour l’instant',
@@ -275,6 +276,19 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     setUpHint: 'Sur ce serveur, un mot de passe seul ne suffit pas. Choisir ce qui s’y ajoute.'
   },
   account: {
+    devices: {
+      title: 'Autres appareils',
+      drive: 'Lecteur',
+      driveHint: 'Se connecter à cette adresse (WebDAV) dans l’explorateur de fichiers de l’ordinateur, avec le nom ' +
+        'd’utilisateur et, comme mot de passe, un jeton qui peut lire et modifier les fichiers : on en crée un ' +
+        'plus bas.',
+      copy: 'Copier l’adresse du lecteur',
+      phone: 'Téléphone',
+      phoneHint: 'Scanner le code pour ouvrir cette page. « Ajouter à l’écran d’accueil » dans le menu du ' +
+        'navigateur la ' +
+        'garde comme une application.',
+      code: 'Code QR de l’adresse de cette page'
+    },
     storage: {
       label: 'Stockage',
       kept: (size: string) => `${size} dans les versions et la corbeille`,
@@ -581,6 +595,24 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     nothing: {
       title: 'Pas encore d’images ni de vidéos',
       hint: 'Les images et vidéos de ce dossier et de ses sous-dossiers apparaissent ici, par jour de prise de vue.'
+    }
+  },
+  firstSteps: {
+    title: 'Bon à savoir',
+    hide: 'Masquer',
+    steps: {
+      drive: {
+        title: 'Un lecteur sur l’ordinateur',
+        hint: 'Les fichiers sont dans son explorateur, à côté des autres.'
+      },
+      phone: {
+        title: 'Le téléphone',
+        hint: 'Y scanner un code et garder la page comme une application.'
+      },
+      factor: {
+        title: 'Un second facteur',
+        hint: 'Le mot de passe seul ne suffit alors plus pour se connecter.'
+      }
     }
   }
 })
