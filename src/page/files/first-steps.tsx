@@ -6,6 +6,7 @@ import { IconButton } from '../icon-button.tsx'
 import { texts } from '../later-texts.ts'
 import { session, usernameOf } from '../session-state.ts'
 import { createStoredMap } from '../stored-texts.ts'
+import { entries } from './entries.ts'
 import { keyOf } from './list-choice.ts'
 
 /** The accounts that have hidden it. They stay after the user has signed out, so the keys are no names. */
@@ -15,11 +16,12 @@ const hidden = signal(loadHidden())
 
 const steps = [['drive', 'files'], ['phone', 'phone'], ['factor', 'account']] as const
 
-/** What a new user may not know, until it is hidden. It comes after the list, so that nothing moves. */
+/** What a new user may not know, until it is hidden. It comes below the list and after it, so that nothing moves. */
 export function FirstSteps () {
   const id = useId()
   const account = keyOf(usernameOf(session.value))
-  if (hidden.value[account] === true) return null
+  const isListed = entries.isComplete.value || entries.entries.value.length > 0
+  if (!isListed || hidden.value[account] === true) return null
   const words = texts.firstSteps
   const hide = () => {
     hidden.value = { ...hidden.peek(), [account]: true }
