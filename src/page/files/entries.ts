@@ -132,7 +132,7 @@ export function showEntry (entry: Entry): void {
   if (view.peek() === listed.peek() && isListed(entry)) filesFocus.focus({ key: entry.name, column: 0 })
 }
 
-/** Whether an entry belongs to the folder that is listed, or to what else is. */
+/** Whether an entry belongs to what is listed. */
 export function isListed (entry: Entry): boolean {
   if (listed.value === 'starred') return entry.starred
   if (listed.value === 'recent') return !isFolder(entry)

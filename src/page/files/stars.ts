@@ -1,6 +1,7 @@
 import { request } from '../requests.ts'
 import { filesChanged } from './changes.ts'
-import { entries, isFolder, isListed, type Entry } from './entries.ts'
+import { entries, isFolder, type Entry } from './entries.ts'
+import { listed } from './list-choice.ts'
 import { runAll } from './many.ts'
 
 /** Gives an entry a star, or takes the one that it has. @throws what `call` throws. */
@@ -24,7 +25,8 @@ function send (entry: Entry, starred: boolean): Promise<Entry> {
 
 /** A star changes the place of nothing in a list, but in that of what has one, an entry without is gone. */
 function show (changed: readonly Entry[]): void {
+  const isPlaced = ({ starred }: Entry) => starred || listed.peek() !== 'starred'
   const states = new Map(changed.map(entry => [entry.id, entry]))
-  entries.change(all => all.map(entry => states.get(entry.id) ?? entry).filter(isListed))
+  entries.change(all => all.map(entry => states.get(entry.id) ?? entry).filter(isPlaced))
   filesChanged()
 }
