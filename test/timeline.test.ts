@@ -10,13 +10,18 @@ async function openTimeline () {
   return {
     ...account,
     months: (query: Query = {}) => send('GET', `/api/timeline?${new URLSearchParams(query)}`),
+    /** The months and how many files each has. */
+    async counts (query: Query): Promise<(readonly [month: string, files: number])[]> {
+      const { json } = await send('GET', `/api/timeline?${new URLSearchParams(query)}`)
+      return json.months.map(({ month, files }: { month: string, files: number }) => [month, files])
+    },
     taken: (query: Query = {}) => namesIn(list, { kind: 'image,video', order: '-taken', ...query }),
     picture: (name: string, modifiedAt: string, type = 'image/jpeg') => put(name, name, { 'content-type': type, 'x-file-modified': `${modifiedAt}Z` })
   }
 }
 
 t.test('pictures and videos are listed in the order in which they were taken, of a folder and of all below', async t => {
-  const { put, picture, taken, months, send, list } = await openTimeline()
+  const { put, picture, taken, months, counts, send, list } = await openTimeline()
   t.strictSame((await months({ below: 'true' })).json, { months: [] })
   await picture('first.jpg', '2024-01-31T23:59:59')
   await picture('trip/clip.mp4', '2024-02-01T00:00:00', 'video/mp4')
@@ -38,9 +43,25 @@ t.test('pictures and videos are listed in the order in which they were taken, of
   t.match(page, { status: 200, headers: { link: /rel="next"/ }, json: { files: [{ name: 'first.jpg' }], next: /./ } })
   t.notOk('searched' in page.json)
   refused(t, await list({ kind: 'video', order: '-taken', below: 'true', cursor: page.json.next }), 400, 'validation_failed', 'a cursor of another listing')
-  t.match(await months({ below: 'true' }), { status: 200, json: { months: [{ month: '2024-02', files: 1 }, { month: '2024-01', files: 1 }, { month: '1999-12', files: 1 }] } })
-  t.strictSame((await months()).json, { months: [{ month: '2024-01', files: 1 }] })
-  t.strictSame((await months({ folder: 'trip', below: 'true', kind: 'image' })).json, { months: [{ month: '1999-12', files: 1 }] })
+  t.strictSame(await counts({ below: 'true' }), [['2024-02', 1], ['2024-01', 1], ['1999-12', 1]])
+  t.strictSame(await counts({}), [['2024-01', 1]])
+  t.strictSame(await counts({ folder: 'trip', below: 'true', kind: 'image' }), [['1999-12', 1]])
+})
+
+t.test('the cursor of a month begins a page of the same timeline with it', async t => {
+  const { picture, months, taken, list } = await openTimeline()
+  const all = ['2024-12-31T23:59:59', '2024-12-01T00:00:00', '2024-11-30T23:59:59', '0000-01-01T00:00:00', '9999-12-31T23:59:59']
+  for (const time of all) await picture(`trip/${time.replaceAll(':', '')}.jpg`, time.replace('9999-12-31T23', '9999-12-31T22'))
+  for (const query of [{ folder: 'trip' }, { below: 'true' }, { folder: 'trip', below: 'true', kind: 'image' }] as Query[]) {
+    const { json } = await months(query)
+    t.match(json.months, [{ month: '9999-12' }, { month: '2024-12', files: 2 }, { month: '2024-11' }, { month: '0000-01' }], JSON.stringify(query))
+    const listed = await taken(query)
+    for (const [month, place] of [0, 1, 3, 4].entries()) {
+      const page = await list({ kind: 'image,video', ...query, order: '-taken', cursor: json.months[month].cursor })
+      t.strictSame(page.json.files.map(({ name }: { name: string }) => name), listed.slice(place))
+    }
+    refused(t, await list({ kind: 'video', ...query, order: 'taken', cursor: json.months[0].cursor }), 400, 'validation_failed', 'another listing')
+  }
 })
 
 t.test('what a timeline can\'t be combined with is refused', async t => {

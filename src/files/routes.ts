@@ -5,7 +5,7 @@ import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
 import { type FilePage, type FilePosition, type FileRecord, type FileSearch, isByChange } from '../metadata/records.ts'
-import type { TimelinePage } from '../metadata/timelines.ts'
+import type { Month, TimelinePage } from '../metadata/timelines.ts'
 import { invalidField } from '../problems.ts'
 import { positionOf, type Listing } from './cursor.ts'
 import { downloadFile, type DownloadQuery, headFile } from './download-schemas.ts'
@@ -19,7 +19,7 @@ import {
 import { refuseBesideStarred, searchOf, signalOf } from './searches.ts'
 import { getThumbnail, setTakenAt, TAKEN_PATH, THUMBNAIL_PATH } from './thumbnail-schemas.ts'
 import { namedContent, parseTakenAt } from './thumbnails.ts'
-import { isTaken, picturesOf, timelineOf } from './timelines.ts'
+import { isTaken, picturesOf, positionBefore, takenListing, timelineOf } from './timelines.ts'
 
 /** Which page to read. The signal ends a search early. */
 type WantedPage = Pick<FileSearch, 'limit' | 'after' | 'signal'>
@@ -74,9 +74,8 @@ export const readFileRoutes: Routes = async (app, services) => {
   function listingOf (ownerId: number, { order = 'name', ...query }: Static<typeof FileListQuery>): FileListing {
     if (isTaken(order) || query.kind !== undefined) {
       const timeline = timelineOf({ ...query, order })
-      const { folder = '/', isBelow, kinds } = timeline
       return {
-        listing: [ownerId, order, folder, String(isBelow), ...kinds],
+        listing: takenListing(ownerId, timeline.isAscending ? 'taken' : '-taken', timeline),
         read: page => takenPage(ownerId, { ...timeline, ...page })
       }
     }
@@ -121,8 +120,13 @@ export const readFileRoutes: Routes = async (app, services) => {
   app.get('/api/timeline', {
     schema: getTimeline
   }, async (request, reply) => {
+    const { id: ownerId } = callerOf(request).account
     const selection = { ...picturesOf(request.query), signal: signalOf(reply.raw) }
-    return { months: await metadata.timelines.months(callerOf(request).account.id, selection) }
+    const months = await metadata.timelines.months(ownerId, selection)
+    const listing = takenListing(ownerId, '-taken', selection)
+    const withCursor = async (counted: Month) =>
+      ({ ...counted, cursor: await cursors.write(positionBefore(counted.month), listing) })
+    return { months: await Promise.all(months.map(withCursor)) }
   })
 
   app.get('/api/files/:name', {

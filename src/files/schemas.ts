@@ -372,7 +372,13 @@ export const Timeline = SharedObject('Timeline', 'How many pictures and videos t
     month: Type.String({
       pattern: '^[0-9]{4}-[0-9]{2}$', maxLength: 7, description: 'Year and month.', examples: ['2024-07']
     }),
-    files: Count('Pictures and videos of this month.', 312)
+    files: Count('Pictures and videos of this month.', 312),
+    cursor: Type.String({
+      ...CURSOR,
+      minLength: 1,
+      description: 'With it, the same `folder`, `below` and `kind`, and the order `-taken`, `GET /api/files` begins ' +
+        'with this month. Without `kind`, that is `image,video`.'
+    })
   }), {
     maxItems: MAX_MONTHS,
     description: `The months that have some, the newest first. Of more than ${MAX_MONTHS}, the newest.`
@@ -383,7 +389,7 @@ export const getTimeline = {
   operationId: 'getTimeline',
   summary: 'Count pictures by month',
   description: 'Counts the pictures and videos of each month, by `takenAt`, or where that is null, by `changedAt` in ' +
-    'UTC. `GET /api/files` with `kind` and the order `-taken` lists them in this order.',
+    'UTC. `GET /api/files` with `kind` and the order `-taken` lists them in this order, from any month on.',
   curl: 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/timeline?below=true"',
   querystring: Type.Object({
     ...FolderQuery('Those directly in this folder; in the root without it.'),

@@ -1,5 +1,6 @@
 import { mediaKinds, takenOrders, type TimelinePage, type TimelineSelection } from '../metadata/timelines.ts'
 import { invalidField } from '../problems.ts'
+import type { Listing } from './cursor.ts'
 import { folderOrRoot, getName } from './names.ts'
 
 interface TimelineQuery {
@@ -18,6 +19,20 @@ interface ListQuery extends TimelineQuery, Partial<Record<typeof OTHERS[number],
 /** Whether an order is that of a timeline. */
 export function isTaken (order: string): order is typeof takenOrders[number] {
   return takenOrders.some(each => each === order)
+}
+
+/** Identifies the listing of pictures and videos in an order. */
+export function takenListing (
+  ownerId: number, order: typeof takenOrders[number], selection: Omit<TimelineSelection, 'signal'>
+): Listing {
+  const { folder = '/', isBelow, kinds } = selection
+  return [ownerId, order, folder, String(isBelow), ...kinds]
+}
+
+/** What a month, such as `2024-07`, follows in the order `-taken`. */
+export function positionBefore (month: string): { key: number, id: number } {
+  const end = new Date(`${month}-01`)
+  return { key: end.setUTCMonth(end.getUTCMonth() + 1), id: 0 }
 }
 
 /** Which pictures and videos a query asks for: by default all that are directly in the root. @throws not_found. */

@@ -10,7 +10,8 @@ import { providerAnswer } from './identities/provider-answer.ts'
 import { Icon, Logo } from './icon.tsx'
 import { IconButton } from './icon-button.tsx'
 import {
-  AccountView, ClaimView, FailedEntries, LinksView, ProviderReturn, ProviderSignIn, SharedQuestion, TrashView
+  AccountView, ClaimView, FailedEntries, LinksView, ProviderReturn, ProviderSignIn, SharedQuestion, TimelineView,
+  TrashView
 } from './later.tsx'
 import { Notices } from './notices.tsx'
 import { lastOf } from './paths.ts'
@@ -54,7 +55,8 @@ function Content () {
       <a class='skip' href='#main' onClick={skipToMain}>{texts.skipToMain}</a>
       <TopBar username={state.username} />
       <main id='main' tabIndex={-1}>
-        {view.value === 'files' && <FilesView key={openFolder.value} />}
+        {isFiles(view.value) && <FilesView key={`${view.value} ${openFolder.value}`} />}
+        {view.value === 'timeline' && <TimelineView key={openFolder.value} />}
         {view.value === 'links' && <LinksView />}
         {view.value === 'trash' && <TrashView key={openDeletion.value} />}
         {view.value === 'account' && <AccountView />}
@@ -77,6 +79,11 @@ function Content () {
   )
 }
 
+/** Whether a view lists files and folders that can be worked with. */
+function isFiles (shown: View): boolean {
+  return ['files', 'recent', 'starred'].includes(shown)
+}
+
 /** Sets the title of the window. After a change of view or folder, focuses the heading. */
 function useScreen (screen: Screen): void {
   const isLaterOne = useRef(false)
@@ -92,9 +99,10 @@ function useScreen (screen: Screen): void {
 
 function titleOf (screen: Screen, folder: string): string | undefined {
   if (claim.value !== undefined) return texts.claimTitles[kindOf(claim.value)]
+  if (screen === 'timeline') return texts.files.layouts.timeline
   if (screen === 'files' && folder !== '') return visibleName(lastOf(folder))
   if (screen === 'none') return texts.sign.in
-  return screen in texts.views ? texts.views[screen as View] : undefined
+  return screen in texts.views ? texts.views[screen as keyof typeof texts.views] : undefined
 }
 
 /** Does not follow the link, because the part of the address after `#` is the view. */
@@ -119,13 +127,14 @@ function Unreachable ({ error }: { error: unknown }) {
 
 function TopBar ({ username }: { username: string }) {
   const leaving = useAction(signOut)
+  const current = view.value === 'timeline' ? 'files' : view.value
   return (
     <>
       <header class='top-bar'>
         <h1 class='brand'><Logo /><span>{texts.title}</span></h1>
         <nav aria-label={texts.navigation}>
           {views.map(name => (
-            <a key={name} href={`#${name}`} aria-current={view.value === name ? 'page' : undefined}>
+            <a key={name} href={`#${name}`} aria-current={current === name ? 'page' : undefined}>
               <Icon name={name} />{texts.views[name]}
             </a>
           ))}

@@ -3,7 +3,7 @@ const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const
 const { lang } = document.documentElement
 
 /** The language of the texts, as it is written where the user lives, if the browser tells. */
-const locale = navigator.languages.find(tag => tag.split('-')[0] === lang) ?? lang
+export const locale = navigator.languages.find(tag => tag.split('-')[0] === lang) ?? lang
 
 /** The formats are created once, because that takes longer than to use them, and each row of a list shows a size. */
 const sizeFormats = units.map(unit => new Intl.NumberFormat(locale, {

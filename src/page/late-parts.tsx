@@ -24,13 +24,15 @@ export function createParts<Parts extends object> () {
   let importParts: () => Promise<Parts>
 
   async function attempt (): Promise<void> {
-    const { parts: address = '' } = document.body.dataset
-    const addresses = [address, addressOfTexts(true)].filter(address => address !== undefined)
+    const { parts: address = '', styles } = document.body.dataset
+    const addresses = [address, styles, addressOfTexts(true)].filter(address => address !== undefined)
     try {
       // Some browsers keep the failure of an import for good, but none that of a fetch.
       const statuses = await Promise.all(addresses.map(fetchStatus))
-      if (statuses.every(status => status === 200)) parts.value = await importParts()
-      else failure.value = statuses.includes(404) ? 'outdated' : 'unreachable'
+      if (statuses.every(status => status === 200)) {
+        if (styles !== undefined) await addStyles(styles)
+        parts.value = await importParts()
+      } else failure.value = statuses.includes(404) ? 'outdated' : 'unreachable'
     } catch {
       failure.value = 'unreachable'
     }
@@ -76,7 +78,15 @@ export function createParts<Parts extends object> () {
   return { provide, load, part }
 }
 
-/** Fetches a script into the cache of the browser. @throws TypeError. */
+/** Adds a style sheet to the page. @throws an event if it can't be loaded. */
+function addStyles (href: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const link = { rel: 'stylesheet', href, onload: resolve, onerror: reject }
+    document.head.append(Object.assign(document.createElement('link'), link))
+  })
+}
+
+/** Fetches a script or a style sheet into the cache of the browser. @throws TypeError. */
 async function fetchStatus (address: string): Promise<number> {
   const response = await fetch(new URL(address, document.baseURI))
   await response.arrayBuffer()

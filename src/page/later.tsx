@@ -1,6 +1,7 @@
 import type { VNode } from 'preact'
 import { createParts, missingDialog, MissingView } from './late-parts.tsx'
 import type { Demand } from './factors/proof.ts'
+import { hideDetails } from './files/detailed.ts'
 import { SignInPage } from './sign-in.tsx'
 import { texts } from './texts.ts'
 
@@ -10,13 +11,16 @@ interface Parts {
   readonly ChosenRemoval: typeof import('./files/chosen-questions.tsx').ChosenRemoval
   readonly ClaimView: typeof import('./claim-view.tsx').ClaimView
   readonly CodeDialog: typeof import('./factors/code-dialog.tsx').CodeDialog
-  readonly EntryDetails: typeof import('./files/entry-details.tsx').EntryDetails
+  readonly DetailsPanel: typeof import('./files/details-panel.tsx').DetailsPanel
   readonly FailedEntries: typeof import('./files/failed-entries.tsx').FailedEntries
+  readonly FirstSteps: typeof import('./files/first-steps.tsx').FirstSteps
   readonly FolderDialog: typeof import('./files/folder-dialog.tsx').FolderDialog
   readonly LinkDialog: typeof import('./links/link-dialog.tsx').LinkDialog
   readonly LinksView: typeof import('./links/links-view.tsx').LinksView
   readonly LossQuestion: typeof import('./files/chosen-questions.tsx').LossQuestion
+  readonly MissingFolder: typeof import('./files/no-entries.tsx').MissingFolder
   readonly NewFolder: typeof import('./files/entry-dialogs.tsx').NewFolder
+  readonly NoEntries: typeof import('./files/no-entries.tsx').NoEntries
   readonly Preview: typeof import('./files/preview.tsx').Preview
   readonly ProviderReturn: typeof import('./identities/provider-return.tsx').ProviderReturn
   readonly ProviderSignIn: typeof import('./identities/provider-sign-in.tsx').ProviderSignIn
@@ -24,6 +28,7 @@ interface Parts {
   readonly SetUpDialog: typeof import('./factors/set-up-dialog.tsx').SetUpDialog
   readonly SharedQuestion: typeof import('./uploads/shared-question.tsx').SharedQuestion
   readonly ShortcutsDialog: typeof import('./shortcuts-dialog.tsx').ShortcutsDialog
+  readonly TimelineView: typeof import('./timeline/timeline-view.tsx').TimelineView
   readonly TrashView: typeof import('./files/trash-view.tsx').TrashView
   readonly UnfinishedList: typeof import('./uploads/unfinished-list.tsx').UnfinishedList
   readonly UploadRows: typeof import('./uploads/upload-rows.tsx').UploadRows
@@ -41,15 +46,18 @@ export const ProviderReturn = part('ProviderReturn', signInPage)
 
 const viewOf = (title: string) => (missing: VNode) => <MissingView title={title}>{missing}</MissingView>
 
-// In a panel or a dialog.
+// In a panel, a dialog or a view.
+export const NoEntries = part('NoEntries', missing => missing)
+export const MissingFolder = part('MissingFolder', missing => missing)
 export const UploadRows = part('UploadRows', missing => missing)
 export const UnfinishedList = part('UnfinishedList', () => <></>)
+export const FirstSteps = part('FirstSteps', () => <></>)
 export const SharedQuestion = part('SharedQuestion', () => <></>)
-export const EntryDetails = part('EntryDetails', missing => missing)
 export const ProviderSignIn = part('ProviderSignIn', missing => missing)
 
 export const AccountView = part('AccountView', viewOf(texts.views.account))
 export const LinksView = part('LinksView', viewOf(texts.views.links))
+export const TimelineView = part('TimelineView', viewOf(texts.files.layouts.timeline))
 export const TrashView = part('TrashView', viewOf(texts.views.trash))
 
 const missingDemand = (missing: VNode, { demand: { cancel: onClose } }: { demand: Demand }) =>
@@ -59,6 +67,7 @@ export const CodeDialog = part('CodeDialog', missingDemand)
 export const SetUpDialog = part('SetUpDialog', missingDemand)
 
 export const ChosenRemoval = part('ChosenRemoval', missingDialog)
+export const DetailsPanel = part('DetailsPanel', missing => missingDialog(missing, { onClose: hideDetails }))
 export const FailedEntries = part('FailedEntries', missingDialog)
 export const FolderDialog = part('FolderDialog', missingDialog)
 export const LinkDialog = part('LinkDialog', missingDialog)

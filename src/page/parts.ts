@@ -5,10 +5,12 @@ import { ClaimView } from './claim-view.tsx'
 import { CodeDialog } from './factors/code-dialog.tsx'
 import { SetUpDialog } from './factors/set-up-dialog.tsx'
 import { ChosenRemoval, LossQuestion } from './files/chosen-questions.tsx'
+import { DetailsPanel } from './files/details-panel.tsx'
 import { NewFolder, RemovalQuestion } from './files/entry-dialogs.tsx'
-import { EntryDetails } from './files/entry-details.tsx'
 import { FailedEntries } from './files/failed-entries.tsx'
+import { FirstSteps } from './files/first-steps.tsx'
 import { FolderDialog } from './files/folder-dialog.tsx'
+import { MissingFolder, NoEntries } from './files/no-entries.tsx'
 import { Preview } from './files/preview.tsx'
 import { TrashView } from './files/trash-view.tsx'
 import { Versions } from './files/versions.tsx'
@@ -18,6 +20,7 @@ import { LinkDialog } from './links/link-dialog.tsx'
 import { LinksView } from './links/links-view.tsx'
 import { ShortcutsDialog } from './shortcuts-dialog.tsx'
 import { SharedQuestion } from './uploads/shared-question.tsx'
+import { TimelineView } from './timeline/timeline-view.tsx'
 import { UnfinishedList } from './uploads/unfinished-list.tsx'
 import { UploadRows } from './uploads/upload-rows.tsx'
 
@@ -27,13 +30,16 @@ export const parts = {
   ChosenRemoval,
   ClaimView,
   CodeDialog,
-  EntryDetails,
+  DetailsPanel,
   FailedEntries,
+  FirstSteps,
   FolderDialog,
   LinkDialog,
   LinksView,
   LossQuestion,
+  MissingFolder,
   NewFolder,
+  NoEntries,
   Preview,
   ProviderReturn,
   ProviderSignIn,
@@ -41,6 +47,7 @@ export const parts = {
   SetUpDialog,
   SharedQuestion,
   ShortcutsDialog,
+  TimelineView,
   TrashView,
   UnfinishedList,
   UploadRows,

@@ -41,7 +41,7 @@ function groups (): Group[] {
       keys: [
         ['↑ ↓', inList.upDown], [keys.pages, inList.page], [keys.ends, inList.ends], ['← →', inList.row],
         ['A–Z', inList.letters], [keys.enter, inList.open], ['F2', inList.rename], [keys.menu, inList.menu],
-        [keys.remove, inList.remove]
+        [keys.remove, inList.remove], ['*', inList.star]
       ]
     },
     {

@@ -4,15 +4,17 @@ import { providerAnswer, takeAnswer } from './identities/provider-answer.ts'
 import { decodedPath, encodedPath } from './paths.ts'
 import { hasLinks } from './settings.ts'
 
-export type View = 'files' | 'links' | 'trash' | 'account'
+/** `recent`: what changed last. `timeline`: pictures and videos of a folder, by when they were taken. */
+export type View = 'files' | 'recent' | 'starred' | 'timeline' | 'links' | 'trash' | 'account'
 
 /** The views, in the order of the navigation. */
-export const views: readonly View[] = ['files', ...hasLinks ? ['links' as const] : [], 'trash', 'account']
+export const views: readonly Exclude<View, 'timeline'>[] =
+  ['files', 'recent', 'starred', ...hasLinks ? ['links' as const] : [], 'trash', 'account']
 
 /** What the page shows: the part of its address after `#`, so that the browser's back button works. */
 export const view = signal(viewOf(location.hash))
 
-/** The path of the open folder: `a/b` at `#files/a/b`. Empty for the root, and in the other views. */
+/** The path of the open folder: `a/b` at `#files/a/b` and `#timeline/a/b`. Empty for the root and in other views. */
 export const openFolder = signal(folderOf(location.hash))
 
 /** The `deletedWith` of the open deletion of the trash, at `#trash/5b1c…`. Empty for the whole trash. */
@@ -36,6 +38,11 @@ export function addressOf (folder: string, query: Record<string, string> = {}): 
   return parameters === '' ? path : `${path}?${parameters}`
 }
 
+/** The address of the timeline of a folder in the page. */
+export function timelineOf (folder: string): string {
+  return addressOf(folder).replace('files', 'timeline')
+}
+
 /** What follows the folder in the address. No encoded path has a `?`. */
 export function queryOf (hash: string): URLSearchParams {
   const [, query = ''] = /^#files[^?]*\?(.*)/.exec(hash) ?? []
@@ -43,7 +50,8 @@ export function queryOf (hash: string): URLSearchParams {
 }
 
 function viewOf (hash: string): View {
-  return views.find(name => hash === `#${name}`) ?? (deletionOf(hash) === '' ? 'files' : 'trash')
+  const named = views.find(name => hash === `#${name}`)
+  return named ?? (deletionOf(hash) !== '' ? 'trash' : hash.startsWith('#timeline') ? 'timeline' : 'files')
 }
 
 function deletionOf (hash: string): string {
@@ -51,6 +59,6 @@ function deletionOf (hash: string): string {
 }
 
 function folderOf (hash: string): string {
-  const [, path = ''] = /^#files\/([^?]*)/.exec(hash) ?? []
+  const [, path = ''] = /^#(?:files|timeline)\/([^?]*)/.exec(hash) ?? []
   return decodedPath(path)
 }

@@ -83,8 +83,8 @@ export async function openPageAs (
 }
 
 /** Goes to another view, by the navigation. */
-export async function goTo (page: Page, view: 'Files' | 'Links' | 'Trash' | 'Account'): Promise<void> {
-  await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: view }).click()
+export async function goTo (page: Page, view: 'Files' | 'Recent' | 'Starred' | 'Links' | 'Trash' | 'Account'): Promise<void> {
+  await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: view, exact: true }).click()
   await page.getByRole('heading', { name: view, level: 2, exact: true }).waitFor()
 }
 

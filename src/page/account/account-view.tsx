@@ -3,6 +3,7 @@ import { texts } from '../later-texts.ts'
 import { providerName } from '../settings.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { DeleteSection } from './delete-section.tsx'
+import { DevicesSection } from './devices-section.tsx'
 import { EventSection } from './event-section.tsx'
 import { FactorSection } from './factor-section.tsx'
 import { IdentitySection } from './identity-section.tsx'
@@ -13,7 +14,7 @@ import { SessionSection } from './session-section.tsx'
 import { TokenSection } from './token-section.tsx'
 import { loadTokens } from './tokens.ts'
 
-/** The account: password, second factor, identities, tokens, sessions, events, deletion. */
+/** The account: password, second factor, identities, other devices, tokens, sessions, events, deletion. */
 export function AccountView () {
   const account = useLoaded(loadAccount)
   const { value: tokens, error, reload } = useLoaded(loadTokens)
@@ -35,6 +36,7 @@ export function AccountView () {
       {providerName !== '' && hasPassword !== undefined && (
         <IdentitySection hasPassword={hasPassword} onChanged={refresh} />
       )}
+      <DevicesSection />
       {hasPassword !== undefined && (
         <TokenSection
           hasPassword={hasPassword} tokens={tokens?.filter(({ kind }) => kind === 'personal')} {...lists}

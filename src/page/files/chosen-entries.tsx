@@ -9,6 +9,7 @@ import { notifyProblem } from './files.ts'
 import { copyAll, losing, moveAll, removeAll } from './many-files.ts'
 import { running } from './many.ts'
 import { SelectionBar, type Act } from './selection-bar.tsx'
+import { toggleStars } from './stars.ts'
 
 /** The dialog about the chosen files and folders. */
 const opened = signal<'move' | 'copy' | 'removal' | undefined>(undefined)
@@ -32,6 +33,16 @@ async function downloadChosen (chosen: readonly Entry[]): Promise<void> {
   else await download(first)
 }
 
+/** Gives a star to all that are chosen, or takes it. */
+export function starChosen (): void {
+  void toggleStars(chosenEntries.entries.peek())
+}
+
+/** What the act on stars does to some entries. */
+export function starLabel (entries: readonly Entry[]): string {
+  return entries.every(({ starred }) => starred) ? texts.files.unstar : texts.files.star
+}
+
 /** What can be done with the chosen files and folders, in the bar and in their menu. */
 export function chosenActs (): readonly Act[] {
   const chosen = chosenEntries.entries.value
@@ -39,6 +50,7 @@ export function chosenActs (): readonly Act[] {
     { label: texts.files.download, icon: 'download', action: () => { downloadChosen(chosen).catch(notifyProblem) } },
     { label: texts.folders.move, icon: 'move', action: () => { opened.value = 'move' } },
     { label: texts.files.copy, icon: 'copy', action: () => { opened.value = 'copy' } },
+    { label: starLabel(chosen), icon: 'starred', action: starChosen },
     { label: texts.files.remove, icon: 'trash', isDanger: true, action: removeChosen }
   ]
 }

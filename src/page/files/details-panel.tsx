@@ -1,36 +1,25 @@
-import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { focusMain } from '../focus.ts'
 import { IconButton } from '../icon-button.tsx'
-import { EntryDetails } from '../later.tsx'
+import { texts } from '../later-texts.ts'
 import { listen } from '../listen.ts'
 import { lastOf } from '../paths.ts'
-import { texts } from '../texts.ts'
-import { entries, filesFocus, type Entry } from './entries.ts'
-import { isSearch } from './list-choice.ts'
+import { detailed, hideDetails as close } from './detailed.ts'
+import { entries, filesFocus } from './entries.ts'
+import { EntryDetails } from './entry-details.tsx'
+import { isScattered } from './list-choice.ts'
 
 /** Narrower windows have no room beside the list. */
 const WIDE = '(width >= 64rem)'
-
-/** The entry whose details are shown. */
-const detailed = signal<Entry | undefined>(undefined)
-
-export function showDetails (entry: Entry): void {
-  detailed.value = entry
-}
-
-function close (): void {
-  detailed.value = undefined
-}
 
 /** The details of a file or folder, beside the list, or in a dialog if there is no room. */
 export function DetailsPanel () {
   const isWide = useMedia(WIDE)
   useEffect(() => close, [])
   const found = entries.entries.value.find(({ id }) => id === detailed.value?.id)
-  const isGone = found === undefined && !isSearch.value && entries.isComplete.value
+  const isGone = found === undefined && !isScattered.value && entries.isComplete.value
   useEffect(() => { if (isGone) close() }, [isGone])
   const entry = found ?? detailed.value
   if (entry === undefined || detailed.value === undefined) return null

@@ -8,7 +8,8 @@ import { filesChanged } from './changes.ts'
 import { folded } from './folded.ts'
 import { createGridFocus } from './grid-focus.ts'
 import {
-  isSearch, keepOrder, order, readChoice, scope, searchText, writeAddress, writeChoice, type Order, type Scope
+  isSearch, keepOrder, listed, order, readChoice, scope, searchText, writeAddress, writeChoice, type Listed, type Order,
+  type Scope
 } from './list-choice.ts'
 import { Listing } from './listing.ts'
 import { compareNames } from './name-order.ts'
@@ -16,7 +17,7 @@ import { compareNames } from './name-order.ts'
 /** With more, the server may have ended a search before the last name. */
 const SEARCHED_NAMES = 98_000
 
-/** What is directly in the open folder, or what was found in others. */
+/** What is directly in the open folder, or what lies in others. */
 export type Entry = FolderEntry | StoredFile
 export type FolderEntry = Folder & { readonly size?: never }
 
@@ -32,7 +33,7 @@ let listedFolder = openFolder.peek()
 /** Whether its search and order have been read from the address. */
 let hasChoice = false
 
-/** The entries of the open folder: its folders by name, then its files in the chosen order. Or what was found so. */
+/** The entries of the open folder: its folders by name, then its files in the chosen order. Or others, so ordered. */
 export const entries = new Listing<Entry>((query, signal) => {
   isIncomplete.value = false
   // No name within a folder contains a slash.
@@ -40,7 +41,10 @@ export const entries = new Listing<Entry>((query, signal) => {
   return call(store => loadEntries(store, query, signal))
 }, ({ name }) => name)
 
-export const files = computed(() => entries.entries.value.filter(entry => !isFolder(entry)))
+/** The files of another view than the list, through which previews go. */
+export const filesBeside = signal<readonly StoredFile[] | undefined>(undefined)
+
+export const files = computed(() => filesBeside.value ?? entries.entries.value.filter(entry => !isFolder(entry)))
 
 export const filesFocus = createGridFocus()
 
@@ -85,16 +89,18 @@ function showFromTop (): void {
 
 /** Lists what the address says, if that is another search or order than the listed one. */
 export function followAddress (): void {
+  if (view.peek() !== listed.peek()) return
   const before = [searchText.peek(), scope.peek(), order.peek()].join()
   readChoice()
   if (before !== [searchText.peek(), scope.peek(), order.peek()].join()) entries.replace()
 }
 
-/** Loads the open folder. After going up, the folder that was left is the active row. */
+/** Loads the open folder, or what the view lists. After going up, the folder that was left is the active row. */
 export function showFolder (): void {
   const [folder, before] = [openFolder.peek(), listedFolder]
-  if (folder === before && hasChoice) return entries.refresh()
+  if (folder === before && view.peek() === listed.peek() && hasChoice) return entries.refresh()
   listedFolder = folder
+  listed.value = view.peek() as Listed
   hasChoice = true
   readChoice()
   const below = [...ancestorsOf(before), before].find(path => parentOf(path) === folder)
@@ -123,11 +129,13 @@ export function dropEntry ({ name }: Entry): void {
 /** Shows an entry in the list, with the focus. The user may have opened another folder or view. */
 export function showEntry (entry: Entry): void {
   placeEntry(entry)
-  if (view.peek() === 'files' && isListed(entry)) filesFocus.focus({ key: entry.name, column: 0 })
+  if (view.peek() === listed.peek() && isListed(entry)) filesFocus.focus({ key: entry.name, column: 0 })
 }
 
-/** Whether an entry belongs to the folder that is listed, or to what is searched for. */
+/** Whether an entry belongs to what is listed. */
 export function isListed (entry: Entry): boolean {
+  if (listed.value === 'starred') return entry.starred
+  if (listed.value === 'recent') return !isFolder(entry)
   return isSearch.value ? isFound(entry) : parentOf(entry.name) === listedFolder
 }
 
@@ -168,7 +176,7 @@ const fileOrders: Record<Order, (other: StoredFile, file: StoredFile) => boolean
 
 /** Pages of the folders, then pages of the files. The cursor says which. */
 async function loadEntries (store: MagicStore, query: PageQuery, signal: AbortSignal): Promise<Page<Entry>> {
-  const { limit, cursor = 'folders' } = query
+  const { limit, cursor = listed.value === 'recent' ? 'files' : 'folders' } = query
   const [kind, position] = cursor.split(' ')
   const at = position === undefined ? {} : { cursor: position }
   const filesAt = async (at: { cursor?: string }) => {
@@ -199,6 +207,7 @@ async function loadFiles ({ api }: MagicStore, page: PageQuery, signal: AbortSig
 
 /** What is listed. Of a search in an order but `name`, the server returns one page. */
 function queryOf (page: PageQuery) {
+  if (listed.value !== 'files') return { ...page, starred: listed.value === 'starred' }
   if (!isSearch.value) return { ...page, folder: listedFolder }
   const limit = order.value === 'name' ? page.limit : MAX_PAGE_ENTRIES
   const place = scope.value === 'everywhere' ? {} : { folder: listedFolder, below: true }

@@ -1,6 +1,6 @@
 import { CutName, FileName } from '../file-name.tsx'
 import { formatSize } from '../format.ts'
-import { Icon } from '../icon.tsx'
+import { Icon, type IconName } from '../icon.tsx'
 import { IconButton } from '../icon-button.tsx'
 import { linkedNames } from '../links/links.ts'
 import { lastOf, parentOf } from '../paths.ts'
@@ -13,7 +13,7 @@ import { chosenEntries } from './chosen.ts'
 import { isFolder, refused, showInFolder, sortBy, type Entry } from './entries.ts'
 import { rename } from './folders.ts'
 import { kindOf, lookOf } from './kinds.ts'
-import { isSearch, order, type Order } from './list-choice.ts'
+import { isScattered, listed, order, type Order } from './list-choice.ts'
 import { RenameForm } from './rename-form.tsx'
 import { SelectionBox, SelectionHeader } from './selection-box.tsx'
 
@@ -37,7 +37,7 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
         {isRenaming
           ? <EntryRenameForm entry={entry} onClose={onRenamed} />
           : <Name entry={entry} tabIndex={tabIndex} onOpen={onOpen} />}
-        {isSearch.value && !isRenaming && <FolderOfHit entry={entry} tabIndex={tabIndex} />}
+        {isScattered.value && !isRenaming && <FolderOfHit entry={entry} tabIndex={tabIndex} />}
         <Refusal name={entry.name} />
       </div>
       <div role='gridcell' class='size'>{isFolder(entry) ? texts.folders.kind : formatSize(entry.size)}</div>
@@ -62,7 +62,7 @@ interface EntryNameProps { entry: Entry, tabIndex: number, onOpen: () => void }
 
 /** A folder is a link, so that it can be opened in another window. */
 function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
-  const name = <><CutName name={lastOf(entry.name)} />{linkedNames.value.has(entry.name) && <LinkMark />}</>
+  const name = <><CutName name={lastOf(entry.name)} /><Marks {...entry} /></>
   const control = { 'data-cell': true, tabIndex, 'aria-label': nameLabel(entry) }
   if (isFolder(entry)) {
     return (
@@ -76,7 +76,7 @@ function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
   )
 }
 
-/** The folder of what was found, which opens it there. */
+/** The folder of what lies elsewhere, which opens it there. */
 export function FolderOfHit ({ entry, tabIndex }: { entry: Entry, tabIndex?: number }) {
   const folder = parentOf(entry.name)
   const path = folder === '' ? texts.views.files : folder
@@ -94,10 +94,18 @@ export function FolderOfHit ({ entry, tabIndex }: { entry: Entry, tabIndex?: num
   )
 }
 
-/** The accessible name of the control that opens an entry; with its path in what was found. */
-export function nameLabel ({ name }: Entry): string {
-  const shown = visibleName(isSearch.value ? name : lastOf(name))
-  return linkedNames.value.has(name) ? `${shown} ${texts.links.has}` : shown
+/** What is said of an entry beside its name. */
+function marksOf ({ name, starred }: Entry): (readonly [icon: IconName, label: string])[] {
+  return [
+    ...starred ? [['starred', texts.files.starred] as const] : [],
+    ...linkedNames.value.has(name) ? [['links', texts.links.has] as const] : []
+  ]
+}
+
+/** The accessible name of the control that opens an entry; with its path in what lies in several folders. */
+export function nameLabel (entry: Entry): string {
+  const shown = visibleName(isScattered.value ? entry.name : lastOf(entry.name))
+  return [shown, ...marksOf(entry).map(([, label]) => label)].join(' ')
 }
 
 /** The button that opens the menu of an entry. */
@@ -112,12 +120,16 @@ export function MenuButton (
   )
 }
 
-/** A mark for files and folders that have a link. */
-export function LinkMark () {
+/** The marks of files and folders that have a star or a link. */
+export function Marks (entry: Entry) {
   return (
-    <span class='link-mark' title={texts.links.has}>
-      <Icon name='links' /><span class='hidden'>{texts.links.has}</span>
-    </span>
+    <>
+      {marksOf(entry).map(([icon, label]) => (
+        <span key={icon} class={`mark ${icon}`} title={label}>
+          <Icon name={icon} /><span class='hidden'>{label}</span>
+        </span>
+      ))}
+    </>
   )
 }
 
@@ -153,7 +165,7 @@ const columns = {
   }
 } as const satisfies Record<string, Column>
 
-/** The column headers. A click sorts by the column; another click reverses the order. */
+/** The column headers. A click sorts by the column; another one reverses the order. What changed last has one order. */
 export function EntryHeader () {
   return (
     <div role='row' class='row' aria-rowindex={1}>
@@ -168,6 +180,7 @@ export function EntryHeader () {
 
 function ColumnHeader ({ label, class: className, ascending, descending, first }: Column) {
   const direction = order.value === ascending ? 'ascending' : order.value === descending ? 'descending' : undefined
+  if (listed.value === 'recent') return <div role='columnheader' class={className}>{label}</div>
   const next = direction === undefined ? first : direction === 'ascending' ? descending : ascending
   return (
     <div role='columnheader' class={className} aria-sort={direction ?? 'none'}>

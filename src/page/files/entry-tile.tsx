@@ -1,15 +1,14 @@
 import { CutName } from '../file-name.tsx'
 import { formatDate, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
-import { linkedNames } from '../links/links.ts'
 import { lastOf } from '../paths.ts'
 import { texts } from '../texts.ts'
 import { addressOf } from '../view.ts'
 import { isFolder, type Entry } from './entries.ts'
 import {
-  EntryRenameForm, FolderOfHit, LinkMark, MenuButton, nameLabel, Refusal, type EntryCellsProps
+  EntryRenameForm, FolderOfHit, Marks, MenuButton, nameLabel, Refusal, type EntryCellsProps
 } from './entry-cells.tsx'
-import { isSearch } from './list-choice.ts'
+import { isScattered } from './list-choice.ts'
 import { Thumbnail } from './thumbnail.tsx'
 
 /** The tile of a file or folder: its picture, name, size and date. */
@@ -35,7 +34,7 @@ interface OpenerProps { entry: Entry, tabIndex: number, onOpen: () => void }
 function Opener ({ entry, tabIndex, onOpen }: OpenerProps) {
   const name = (
     <span class='file-name'>
-      <CutName name={lastOf(entry.name)} />{linkedNames.value.has(entry.name) && <LinkMark />}
+      <CutName name={lastOf(entry.name)} /><Marks {...entry} />
     </span>
   )
   if (isFolder(entry)) {
@@ -54,9 +53,9 @@ function Opener ({ entry, tabIndex, onOpen }: OpenerProps) {
   )
 }
 
-/** The size, and when the content was changed. Of what was found, the folder. */
+/** The size, and when the content was changed. Of what lies in several folders, the folder. */
 function Facts ({ entry }: { entry: Entry }) {
-  if (isSearch.value) return <FolderOfHit entry={entry} />
+  if (isScattered.value) return <FolderOfHit entry={entry} />
   if (isFolder(entry)) return <>{texts.folders.kind}</>
   const date = entry.changedAt
   return <>{formatSize(entry.size)} <time dateTime={date}>{formatDate(date)}</time></>

@@ -1,34 +1,34 @@
 import { useEffect, useState } from 'preact/hooks'
 import { statusOf } from '../errors.ts'
-import { FileName } from '../file-name.tsx'
-import { FolderDialog, LinkDialog, NewFolder, Preview, RemovalQuestion, Versions } from '../later.tsx'
+import {
+  DetailsPanel, FirstSteps, FolderDialog, LinkDialog, MissingFolder, NewFolder, NoEntries, Preview,
+  RemovalQuestion, Versions
+} from '../later.tsx'
 import { refreshLinks } from '../links/links.ts'
-import { lastOf, parentOf } from '../paths.ts'
+import { lastOf } from '../paths.ts'
 import { hasLinks, hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
-import { isArriving } from '../uploads/upload-list.ts'
 import { addressOf, openFolder } from '../view.ts'
-import { FolderName } from './breadcrumbs.tsx'
-import { chosenActs, ChosenEntries, removeChosen } from './chosen-entries.tsx'
+import { chosenActs, ChosenEntries, removeChosen, starChosen, starLabel } from './chosen-entries.tsx'
 import { chosenEntries } from './chosen.ts'
-import { DetailsPanel, showDetails } from './details-panel.tsx'
+import { detailed, showDetails } from './detailed.ts'
 import { download, downloadZip } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
 import {
-  entries, filesFocus, followAddress, isFolder, isIncomplete, runInRow, showFolder, showInFolder, sortBy, fileToFocus,
-  type Entry
+  entries, filesFocus, followAddress, isFolder, runInRow, showFolder, showInFolder, fileToFocus, type Entry
 } from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
 import { removeFile } from './files.ts'
 import { createFolder, moveEntry, removeEmpty } from './folders.ts'
 import { layout } from './layout.ts'
-import { isSearch, scope, searchText } from './list-choice.ts'
+import { isScattered, listed } from './list-choice.ts'
 import { copyAll } from './many-files.ts'
 import { countOf } from './many.ts'
-import { EmptyList, ListState } from './list-state.tsx'
+import { ListState } from './list-state.tsx'
 import { Menu, type MenuItem, type Point } from './menu.tsx'
 import { RowGrid } from './row-grid.tsx'
+import { toggleStar } from './stars.ts'
 import { TileGrid } from './tile-grid.tsx'
 import { Toolbar } from './toolbar.tsx'
 import { useFresh } from './use-fresh.ts'
@@ -42,7 +42,7 @@ type Opened =
 
 type Open = (kind: Part, entry: Entry) => void
 
-/** The open folder. */
+/** The open folder, what changed last, or what has a star. */
 export function FilesView () {
   const [opened, setOpened] = useState<Opened | undefined>()
   useFresh(refresh)
@@ -86,9 +86,10 @@ export function FilesView () {
       )}
       {hasEntries && layout.value === 'tiles' &&
         <TileGrid {...grid} tile={(entry, isActive) => <EntryTile {...propsOf(entry, isActive)} />} />}
+      {listed.value === 'files' && openFolder.value === '' && <FirstSteps />}
       {opened?.kind === 'menu' &&
         <EntryMenu key={`${opened.entry.id} ${JSON.stringify(opened.at)}`} {...opened} open={open} onClose={close} />}
-      <DetailsPanel />
+      {detailed.value !== undefined && <DetailsPanel />}
       {opened !== undefined && <OpenedDialog opened={opened} open={open} onClose={() => closeDialog(close)} />}
     </>
   )
@@ -140,7 +141,7 @@ function useFileToFocus (): void {
   useEffect(() => {
     const name = fileToFocus.value
     const isListed = entries.entries.value.some(entry => entry.name === name)
-    if (name === undefined || isSearch.value || !isListed) return
+    if (name === undefined || isScattered.value || !isListed) return
     fileToFocus.value = undefined
     filesFocus.focus({ key: name, column: 0 })
   }, [entries.entries.value])
@@ -159,15 +160,6 @@ function isMissing (): boolean {
   return openFolder.value !== '' && statusOf(entries.error.value) === 404
 }
 
-function MissingFolder () {
-  const parent = parentOf(openFolder.value)
-  return (
-    <EmptyList title={texts.folders.missing} hint={texts.folders.missingHint} role='status'>
-      <p><a href={addressOf(parent)}>{texts.folders.goUp} <FolderName path={parent} /></a></p>
-    </EmptyList>
-  )
-}
-
 function refresh (): void {
   showFolder()
   refreshLinks()
@@ -177,22 +169,24 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
   const move = { label: texts.folders.move, action: () => open('moving', entry) }
   const rename = { label: texts.files.rename, action: () => open('renaming', entry) }
   const copy = { label: texts.files.copy, action: () => open('copying', entry) }
+  const star = { label: starLabel([entry]), action: () => starEntry(entry) }
   const details = { label: texts.details.show, action: () => showDetails(entry) }
   const remove = { label: texts.files.remove, isDanger: true, action: () => { void removeEntry(entry, open) } }
-  const show = isSearch.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
+  const show = isScattered.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   const link = hasLinks ? [{ label: texts.links.of, action: () => open('link', entry) }] : []
   const request = hasLinks ? [{ label: texts.links.request, action: () => open('request', entry) }] : []
   if (isFolder(entry)) {
     const openEntry = { label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }
     const save = () => { void runInRow(entry, ({ name }) => downloadZip({ folder: name })) }
     const zip = { label: texts.files.download, action: save }
-    return [openEntry, ...show, zip, ...link, ...request, rename, move, copy, details, remove]
+    return [openEntry, ...show, zip, ...link, ...request, star, rename, move, copy, details, remove]
   }
   return [
     { label: texts.files.open, action: () => open('preview', entry) },
     ...show,
     { label: texts.files.download, action: () => { void runInRow(entry, download) } },
     ...link,
+    star,
     rename,
     move,
     copy,
@@ -207,8 +201,14 @@ function pressKey (key: string, entry: Entry, open: Open): boolean {
   if (key === 'F2') open('renaming', entry)
   else if (key === 'Delete' && !chosenEntries.isEmpty.peek()) removeChosen()
   else if (key === 'Delete') void removeEntry(entry, open)
+  else if (key === '*' && !chosenEntries.isEmpty.peek()) starChosen()
+  else if (key === '*') starEntry(entry)
   else return false
   return true
+}
+
+function starEntry (entry: Entry): void {
+  void runInRow(entry, toggleStar)
 }
 
 /** Deletes a file or an empty folder. Asks before it deletes another folder, or a file for good. */
@@ -217,25 +217,4 @@ async function removeEntry (entry: Entry, open: Open): Promise<void> {
     if (!isFolder(entry) && hasTrash) await removeFile(entry)
     else if (!isFolder(entry) || !await removeEmpty(entry)) open('removal', entry)
   })
-}
-
-function NothingYet () {
-  return (
-    <div class='list-state muted'>
-      <p>{texts.files.nothingFoundYet} <FileName name={searchText.value} /></p>
-      <button type='button' onClick={() => sortBy('name')}>{texts.files.searchAll}</button>
-    </div>
-  )
-}
-
-function NoEntries () {
-  if (isSearch.value) {
-    if (isIncomplete.value) return <NothingYet />
-    const isAll = scope.value === 'everywhere' || openFolder.value === ''
-    const text = isAll ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
-    return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
-  }
-  if (isArriving.value) return null
-  const title = openFolder.value === '' ? texts.files.empty : texts.folders.empty
-  return <EmptyList title={title} hint={texts.files.emptyHint} />
 }

@@ -3,11 +3,14 @@ import type { ListQuery } from 'magicstore'
 import { hasDialogs } from '../dialog-history.ts'
 import { folder } from '../folder.ts'
 import { createStoredMap } from '../stored-texts.ts'
-import { addressOf, openFolder, queryOf, view } from '../view.ts'
+import { addressOf, openFolder, queryOf, view, type View } from '../view.ts'
 
 /** The orders that people choose, and `name`, in which a search finds all. */
 const orders = ['natural', '-natural', '-changed', 'changed', 'largest', 'smallest', 'name'] as const
 export type Order = Extract<NonNullable<ListQuery['order']>, typeof orders[number]>
+
+/** What is listed: a folder, what changed last, or what has a star. */
+export type Listed = Extract<View, 'files' | 'recent' | 'starred'>
 
 /** Where a search looks: in the open folder and all below it, or everywhere. */
 export type Scope = 'folder' | 'everywhere'
@@ -28,13 +31,19 @@ export const order = signal<Order>('natural')
 
 export const isSearch = computed(() => searchText.value !== '')
 
+export const listed = signal<Listed>('files')
+
+/** Whether what is listed may lie in several folders. */
+export const isScattered = computed(() => isSearch.value || listed.value !== 'files')
+
 /** Takes the search and the order of the open folder from the address, and else the order that it had before. */
 export function readChoice (): void {
   const query = queryOf(location.hash)
   const known = orders.find(name => name === query.get('order'))
   searchText.value = query.get('search') ?? ''
   scope.value = query.get('in') === 'everywhere' ? 'everywhere' : 'folder'
-  order.value = known ?? orders.find(name => name === loadOrders()[keyOf(openFolder.peek())]) ?? 'natural'
+  const kept = known ?? orders.find(name => name === loadOrders()[keyOfPlace()]) ?? 'natural'
+  order.value = listed.peek() === 'recent' ? '-changed' : kept
 }
 
 let timer: ReturnType<typeof setTimeout> | undefined
@@ -53,6 +62,7 @@ export function writeChoice (): void {
 /** Writes them to the address now, without an entry in the history. */
 export function writeAddress (): void {
   clearTimeout(timer)
+  if (view.peek() !== 'files') return
   const search = searchText.peek()
   history.replaceState(history.state, '', addressOf(openFolder.peek(), {
     ...search !== '' && { search },
@@ -63,15 +73,20 @@ export function writeAddress (): void {
 
 /** Keeps the order of the open folder in the browser. */
 export function keepOrder (next: Order): void {
-  const { [keyOf(openFolder.peek())]: _, ...others } = loadOrders()
+  const { [keyOfPlace()]: _, ...others } = loadOrders()
   const kept = Object.entries(others).slice(1 - MAX_FOLDERS)
-  saveOrders(Object.fromEntries(next === 'natural' ? kept : [...kept, [keyOf(openFolder.peek()), next]]))
+  saveOrders(Object.fromEntries(next === 'natural' ? kept : [...kept, [keyOfPlace(), next]]))
 }
 
-/** A number that stands for a path (FNV-1a). Two folders of one number would share an order, and nothing else. */
-function keyOf (path: string): string {
+/** No folder has the path `/`. */
+function keyOfPlace (): string {
+  return keyOf(listed.peek() === 'files' ? openFolder.peek() : '/')
+}
+
+/** A number that stands for a text (FNV-1a). Two of one number would share a choice, and nothing else. */
+export function keyOf (text: string): string {
   let hash = 0x811c9dc5
-  for (let index = 0; index < path.length; index++) hash = Math.imul(hash ^ path.charCodeAt(index), 0x01000193)
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
   // Not an integer: objects list those first.
   return `f${hash >>> 0}`
 }

@@ -9,7 +9,7 @@ const AT_ONCE = 4
 /** The wait if the server does not say how long. */
 const DEFAULT_WAIT_SECONDS = 1
 
-export type ManyAct = 'remove' | 'move' | 'copy' | 'restore' | 'deleteForGood'
+export type ManyAct = 'remove' | 'move' | 'copy' | 'restore' | 'deleteForGood' | 'star'
 
 /** A change of a file or folder that the server tells. */
 export type Change = ChangeList['changes'][number]

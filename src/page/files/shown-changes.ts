@@ -4,7 +4,7 @@ import { texts } from '../texts.ts'
 import { openFolder, view } from '../view.ts'
 import { filesChanged } from './changes.ts'
 import { entries, isAfter, isFolder, type Entry } from './entries.ts'
-import { isSearch } from './list-choice.ts'
+import { isScattered } from './list-choice.ts'
 import { countSteps, type Change } from './many.ts'
 
 /** The present state of entries that have changed, by id; undefined of those that are gone. */
@@ -18,7 +18,7 @@ export function showChanges (changes: readonly Change[]): void {
   const all = changes.map(({ id, file, folder }) => [id, listed(file ?? folder)] as const)
   const states = new Map(all.filter(([id, state]) => !isShown(id, state)))
   // A list that is being loaded may have the changes already. To change it would abort the load, again and again.
-  const isChangeable = !isSearch.peek() && !entries.isLoading.peek()
+  const isChangeable = !isScattered.peek() && !entries.isLoading.peek()
   if (states.size > 0 && isChangeable) entries.change(all => merged(all, states))
   filesChanged()
 }
@@ -40,7 +40,7 @@ function listed (entry: Entry | undefined): Entry | undefined {
 function isShown (id: string, state: Entry | undefined): boolean {
   const shown = entries.entries.peek().find(entry => entry.id === id)
   if (state === undefined || shown === undefined) return state === shown
-  if (shown.name !== state.name) return false
+  if (shown.name !== state.name || shown.starred !== state.starred) return false
   return isFolder(state) || isFolder(shown) || (shown.updatedAt === state.updatedAt && shown.sha256 === state.sha256)
 }
 

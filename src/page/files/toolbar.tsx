@@ -8,7 +8,7 @@ import { entries, isIncomplete, search, searchIn, sortBy } from './entries.ts'
 import { LayoutChoice } from './layout-choice.tsx'
 import { layout } from './layout.ts'
 import { Letters } from './letters.tsx'
-import { isSearch, order, scope, searchText, type Order, type Scope } from './list-choice.ts'
+import { isSearch, listed, order, scope, searchText, type Order, type Scope } from './list-choice.ts'
 
 const orders: readonly Order[] = ['natural', '-natural', '-changed', 'changed', 'largest', 'smallest']
 
@@ -20,6 +20,9 @@ const MAX_SEARCH_LENGTH = 200
 /** The open folder, search, order, and the buttons to add files and folders. */
 export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
   const id = useId()
+  if (listed.value !== 'files') {
+    return <div class='toolbar'><h2>{texts.views[listed.value]}</h2><LayoutChoice /></div>
+  }
   return (
     <div class={`toolbar as-${layout.value}`}>
       <Breadcrumbs />

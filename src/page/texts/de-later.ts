@@ -29,6 +29,20 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     expiresAt: 'Der letzte Tag muss in der Zukunft liegen, aber nicht später, als der Server erlaubt.'
   },
   files: {
+    nothingFound: 'Kein Name in diesem Ordner oder darunter enthält',
+    nothingFoundAnywhere: 'Kein Name enthält',
+    nothingFoundYet: `Keiner der ersten ${number(100_000)} Namen enthält`,
+    searchAll: 'Alle Namen durchsuchen',
+    empty: 'Noch keine Dateien',
+    emptyHint: 'Dateien oder Ordner auf diese Seite ziehen, einfügen oder mit den Knöpfen oben auswählen.',
+    emptyWays: 'Über ein Laufwerk am Computer oder vom Telefon: so geht es',
+    nothingIn: {
+      recent: { title: 'Noch nichts da', hint: 'Hier erscheinen die zuletzt geänderten Dateien aus allen Ordnern.' },
+      starred: {
+        title: 'Noch keine Favoriten',
+        hint: 'Im Menü einer Datei oder eines Ordners „Zu den Favoriten“ wählen: Dann stehen sie hier.'
+      }
+    },
     copyTitle: (name: string) => `${visible(name)} kopieren`,
     copyName: 'Name der Kopie',
     copySubmit: 'Kopie anlegen',
@@ -103,11 +117,16 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       move: (items: string) => `Nicht verschoben: ${items}`,
       copy: (items: string) => `Nicht kopiert: ${items}`,
       restore: (items: string) => `Nicht wiederhergestellt: ${items}`,
-      deleteForGood: (items: string) => `Nicht gelöscht: ${items}`
+      deleteForGood: (items: string) => `Nicht gelöscht: ${items}`,
+      star: (items: string) => `Favoriten nicht geändert: ${items}`
     },
     deleteForGoodHint: 'Damit werden auch ältere Versionen gelöscht. Das lässt sich nicht rückgängig machen:'
   },
   folders: {
+    empty: 'Dieser Ordner ist leer',
+    missing: 'Einen Ordner mit diesem Namen gibt es nicht',
+    missingHint: 'Vielleicht wurde er umbenannt, verschoben oder gelöscht.',
+    goUp: 'Nach oben zu',
     name: 'Name des Ordners',
     submit: 'Anlegen',
     noneInside: 'Hier drin sind keine weiteren Ordner.',
@@ -119,6 +138,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     removeHint: 'Damit wird alles in diesem Ordner gelöscht:'
   },
   details: {
+    titleOf: (name: string) => `Details zu ${visible(name)}`,
     folder: 'Ordner',
     contents: 'Inhalt',
     counting: 'Zählt …',
@@ -249,6 +269,19 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     setUpHint: 'Auf diesem Server reicht ein Passwort allein nicht. Was soll dazukommen?'
   },
   account: {
+    devices: {
+      title: 'Andere Geräte',
+      drive: 'Laufwerk',
+      driveHint: 'Im Dateimanager des Computers mit dieser Adresse verbinden (WebDAV). Dort mit dem Benutzernamen ' +
+        'anmelden und als Passwort ein Token nehmen, das Dateien lesen und ändern darf: Unten lässt sich eines ' +
+        'anlegen.',
+      copy: 'Adresse des Laufwerks kopieren',
+      phone: 'Telefon',
+      phoneHint: 'Den Code scannen, um diese Seite zu öffnen. Mit „Zum Startbildschirm“ im Menü des Browsers ' +
+        'bleibt sie ' +
+        'dort wie eine App.',
+      code: 'QR-Code mit der Adresse dieser Seite'
+    },
     storage: {
       label: 'Speicher',
       kept: (size: string) => `${size} in Versionen und Papierkorb`,
@@ -521,7 +554,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       open: 'Öffnen',
       rename: 'Umbenennen',
       menu: 'Menü öffnen',
-      remove: 'In den Papierkorb'
+      remove: 'In den Papierkorb',
+      star: 'Zu den Favoriten oder aus ihnen'
     },
     selection: {
       title: 'Auswahl',
@@ -542,6 +576,31 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       extend: 'Umschalt+↑ Umschalt+↓',
       undo: 'Strg+Z',
       all: 'Strg+A'
+    }
+  },
+  timeline: {
+    months: 'Monate',
+    nothing: {
+      title: 'Noch keine Bilder oder Videos',
+      hint: 'Bilder und Videos aus diesem Ordner und allen darunter erscheinen hier nach ihrem Aufnahmetag.'
+    }
+  },
+  firstSteps: {
+    title: 'Gut zu wissen',
+    hide: 'Ausblenden',
+    steps: {
+      drive: {
+        title: 'Ein Laufwerk am Computer',
+        hint: 'Die Dateien stehen im Dateimanager neben allen anderen.'
+      },
+      phone: {
+        title: 'Das Telefon',
+        hint: 'Dort einen Code scannen und die Seite wie eine App behalten.'
+      },
+      factor: {
+        title: 'Ein zweiter Faktor',
+        hint: 'Dann reicht das Passwort allein nicht mehr zum Anmelden.'
+      }
     }
   }
 })

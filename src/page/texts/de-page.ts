@@ -51,7 +51,14 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
     lockBroken: 'Die Sperre ist aufgehoben. Bitte nochmal versuchen.',
     skipToMain: 'Zum Inhalt springen',
     navigation: 'Seiten',
-    views: { files: 'Dateien', links: 'Links', trash: 'Papierkorb', account: 'Konto' },
+    views: {
+      files: 'Dateien',
+      recent: 'Neueste',
+      starred: 'Favoriten',
+      links: 'Links',
+      trash: 'Papierkorb',
+      account: 'Konto'
+    },
     sign: {
       in: 'Anmelden',
       out: 'Abmelden',
@@ -101,17 +108,14 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       foundPart: (count: number) =>
         `${number(count)} gefunden, vielleicht gibt es mehr: Eine Suche Ordner für Ordner findet alle.`,
       searchFailed: 'Die Suche ist fehlgeschlagen.',
-      nothingFound: 'Kein Name in diesem Ordner oder darunter enthält',
-      nothingFoundAnywhere: 'Kein Name enthält',
-      nothingFoundYet: `Keiner der ersten ${number(100_000)} Namen enthält`,
-      searchAll: 'Alle Namen durchsuchen',
+      star: 'Zu den Favoriten',
+      unstar: 'Aus den Favoriten',
+      starred: 'Favorit',
       showInFolder: 'Im Ordner zeigen',
       jump: 'A–Z: zu einem Buchstaben springen',
       letters: 'A–Z',
       layout: 'Ansicht',
-      layouts: { list: 'Liste', tiles: 'Kacheln' },
-      empty: 'Noch keine Dateien',
-      emptyHint: 'Dateien oder Ordner auf diese Seite ziehen, einfügen oder mit den Knöpfen oben auswählen.',
+      layouts: { list: 'Liste', tiles: 'Kacheln', timeline: 'Zeitleiste' },
       newName: (name: string) => `Neuer Name von ${visible(name)}`,
       save: 'Namen speichern',
       trashEmptied: 'Der Papierkorb ist leer.',
@@ -160,7 +164,8 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
         move: 'Verschieben',
         copy: 'Kopieren',
         restore: 'Wiederherstellen',
-        deleteForGood: 'Endgültig löschen'
+        deleteForGood: 'Endgültig löschen',
+        star: 'Favoriten ändern'
       },
       progress: (act: string, done: number, all: number) => `${act}: ${number(done)} von ${number(all)}`,
       deleted: (items: string) => `Im Papierkorb: ${items}`,
@@ -179,10 +184,6 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       create: 'Neuer Ordner',
       created: (name: string) => `Ordner angelegt: ${visible(name)}`,
       add: 'Ordner hochladen',
-      empty: 'Dieser Ordner ist leer',
-      missing: 'Einen Ordner mit diesem Namen gibt es nicht',
-      missingHint: 'Vielleicht wurde er umbenannt, verschoben oder gelöscht.',
-      goUp: 'Nach oben zu',
       move: 'Verschieben',
       moved: (name: string, folder: string) =>
         `Verschoben nach ${folder === '' ? 'Dateien' : visible(folder)}: ${visible(name)}`,
@@ -197,8 +198,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
         })
     },
     details: {
-      show: 'Details',
-      titleOf: (name: string) => `Details zu ${visible(name)}`
+      show: 'Details'
     },
     uploads: {
       title: 'Uploads',

@@ -29,6 +29,20 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     expiresAt: 'The last day must be in the future, and not later than the server allows.'
   },
   files: {
+    nothingFound: 'No name in this folder or below contains',
+    nothingFoundAnywhere: 'No name contains',
+    nothingFoundYet: `None of the first ${number(100_000)} names contains`,
+    searchAll: 'Search all names',
+    empty: 'No files yet',
+    emptyHint: 'Drop files or folders anywhere on this page, paste files, or choose them with the buttons above.',
+    emptyWays: 'By a drive on your computer, or from your phone: how to',
+    nothingIn: {
+      recent: { title: 'Nothing here yet', hint: 'The files that changed last appear here, from all folders.' },
+      starred: {
+        title: 'Nothing has a star yet',
+        hint: 'Give a star to a file or folder in its menu, and find it here.'
+      }
+    },
     copyTitle: (name: string) => `Copy ${visible(name)}`,
     copyName: 'Name of the copy',
     copySubmit: 'Make the copy',
@@ -102,11 +116,16 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       move: (items: string) => `Not moved: ${items}`,
       copy: (items: string) => `Not copied: ${items}`,
       restore: (items: string) => `Not restored: ${items}`,
-      deleteForGood: (items: string) => `Not deleted: ${items}`
+      deleteForGood: (items: string) => `Not deleted: ${items}`,
+      star: (items: string) => `Stars not changed: ${items}`
     },
     deleteForGoodHint: 'This also deletes their older versions and cannot be undone:'
   },
   folders: {
+    empty: 'This folder is empty',
+    missing: 'There is no folder of this name',
+    missingHint: 'It may have been renamed, moved or deleted.',
+    goUp: 'Go up to',
     name: 'Name of the folder',
     submit: 'Create',
     noneInside: 'No other folders in here.',
@@ -118,6 +137,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     removeHint: 'This deletes everything in the folder:'
   },
   details: {
+    titleOf: (name: string) => `Details of ${visible(name)}`,
     folder: 'Folder',
     contents: 'Contents',
     counting: 'Counting…',
@@ -243,6 +263,18 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     setUpHint: 'This server lets nobody in with a password alone. Choose what you want to use beside it.'
   },
   account: {
+    devices: {
+      title: 'Other devices',
+      drive: 'Drive',
+      driveHint: 'Connect to this address (WebDAV) in the file manager of your computer. Sign in with your username, ' +
+        'and as the password a token that can read and change files: make one below.',
+      copy: 'Copy the address of the drive',
+      phone: 'Phone',
+      phoneHint: 'Scan the code to open this page. “Add to home screen” in the menu of the browser there ' +
+        'keeps it like ' +
+        'an app.',
+      code: 'QR code of the address of this page'
+    },
     storage: {
       label: 'Storage',
       kept: (size: string) => `${size} in versions and trash`,
@@ -510,7 +542,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       open: 'Open',
       rename: 'Rename',
       menu: 'Open the menu',
-      remove: 'Move to the trash'
+      remove: 'Move to the trash',
+      star: 'Add or remove a star'
     },
     selection: {
       title: 'Selection',
@@ -531,6 +564,31 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       extend: 'Shift+↑ Shift+↓',
       undo: 'Ctrl+Z',
       all: 'Ctrl+A'
+    }
+  },
+  timeline: {
+    months: 'Months',
+    nothing: {
+      title: 'No pictures or videos yet',
+      hint: 'The pictures and videos in this folder and below it appear here, by the day on which they were taken.'
+    }
+  },
+  firstSteps: {
+    title: 'Good to know',
+    hide: 'Hide this',
+    steps: {
+      drive: {
+        title: 'A drive on your computer',
+        hint: 'Your files are in its file manager, beside all others.'
+      },
+      phone: {
+        title: 'Your phone',
+        hint: 'Scan a code there, and keep this page like an app.'
+      },
+      factor: {
+        title: 'A second factor',
+        hint: 'Then your password alone is not enough to sign in.'
+      }
     }
   }
 })

@@ -50,7 +50,14 @@ export const texts = (tools: Tools<'en'>) => {
     lockBroken: 'The lock is broken. Try again.',
     skipToMain: 'Skip to the content',
     navigation: 'Pages',
-    views: { files: 'Files', links: 'Links', trash: 'Trash', account: 'Account' },
+    views: {
+      files: 'Files',
+      recent: 'Recent',
+      starred: 'Starred',
+      links: 'Links',
+      trash: 'Trash',
+      account: 'Account'
+    },
     sign: {
       in: 'Sign in',
       out: 'Sign out',
@@ -98,17 +105,14 @@ export const texts = (tools: Tools<'en'>) => {
       found: (count: number, isAll: boolean) => `${isAll ? number(count) : `More than ${number(count)}`} found.`,
       foundPart: (count: number) => `${number(count)} found, and perhaps more: search folder after folder to find all.`,
       searchFailed: 'The search failed.',
-      nothingFound: 'No name in this folder or below contains',
-      nothingFoundAnywhere: 'No name contains',
-      nothingFoundYet: `None of the first ${number(100_000)} names contains`,
-      searchAll: 'Search all names',
+      star: 'Add a star',
+      unstar: 'Remove the star',
+      starred: 'starred',
       showInFolder: 'Show in its folder',
       jump: 'A–Z: jump to a letter',
       letters: 'A–Z',
       layout: 'Layout',
-      layouts: { list: 'List', tiles: 'Tiles' },
-      empty: 'No files yet',
-      emptyHint: 'Drop files or folders anywhere on this page, paste files, or choose them with the buttons above.',
+      layouts: { list: 'List', tiles: 'Tiles', timeline: 'Timeline' },
       newName: (name: string) => `New name of ${visible(name)}`,
       save: 'Save the name',
       trashEmptied: 'The trash is empty.',
@@ -156,7 +160,8 @@ export const texts = (tools: Tools<'en'>) => {
         move: 'Moving',
         copy: 'Copying',
         restore: 'Restoring',
-        deleteForGood: 'Deleting for good'
+        deleteForGood: 'Deleting for good',
+        star: 'Changing stars'
       },
       progress: (act: string, done: number, all: number) => `${act} ${number(done)} of ${number(all)}`,
       deleted: (items: string) => `Moved to the trash: ${items}`,
@@ -173,10 +178,6 @@ export const texts = (tools: Tools<'en'>) => {
       create: 'New folder',
       created: (name: string) => `Folder created: ${visible(name)}`,
       add: 'Add a folder',
-      empty: 'This folder is empty',
-      missing: 'There is no folder of this name',
-      missingHint: 'It may have been renamed, moved or deleted.',
-      goUp: 'Go up to',
       move: 'Move',
       moved: (name: string, folder: string) =>
         `Moved to ${folder === '' ? 'Files' : visible(folder)}: ${visible(name)}`,
@@ -186,8 +187,7 @@ export const texts = (tools: Tools<'en'>) => {
       kept: (count: number) => `${number(count)} could not be restored and stayed in the trash.`
     },
     details: {
-      show: 'Details',
-      titleOf: (name: string) => `Details of ${visible(name)}`
+      show: 'Details'
     },
     uploads: {
       title: 'Uploads',

@@ -30,6 +30,24 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     expiresAt: 'Le dernier jour est dans l’avenir, mais pas plus tard que le serveur ne le permet.'
   },
   files: {
+    nothingFound: 'Aucun nom de ce dossier ou plus bas ne contient',
+    nothingFoundAnywhere: 'Aucun nom ne contient',
+    nothingFoundYet: `Aucun des ${number(100_000)} premiers noms ne contient`,
+    searchAll: 'Chercher dans tous les noms',
+    empty: 'Pas encore de fichiers',
+    emptyHint: 'Glisser des fichiers ou des dossiers sur cette page, les coller, ou les choisir avec les boutons ' +
+      'ci-dessus.',
+    emptyWays: 'Par un lecteur sur l’ordinateur ou depuis le téléphone : comment faire',
+    nothingIn: {
+      recent: {
+        title: 'Rien ici pour l’instant',
+        hint: 'Les derniers fichiers modifiés apparaissent ici, de tous les dossiers.'
+      },
+      starred: {
+        title: 'Pas encore de favoris',
+        hint: 'Choisir « Ajouter aux favoris » dans le menu d’un fichier ou d’un dossier pour le retrouver ici.'
+      }
+    },
     copyTitle: (name: string) => `Copier ${visible(name)}`,
     copyName: 'Nom de la copie',
     copySubmit: 'Faire la copie',
@@ -106,11 +124,16 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       move: (items: string) => `Pas déplacé : ${items}`,
       copy: (items: string) => `Pas copié : ${items}`,
       restore: (items: string) => `Pas restauré : ${items}`,
-      deleteForGood: (items: string) => `Pas supprimé : ${items}`
+      deleteForGood: (items: string) => `Pas supprimé : ${items}`,
+      star: (items: string) => `Favoris pas changés : ${items}`
     },
     deleteForGoodHint: 'Les anciennes versions sont supprimées aussi, sans retour possible :'
   },
   folders: {
+    empty: 'Ce dossier est vide',
+    missing: 'Il n’y a pas de dossier de ce nom',
+    missingHint: 'Il a peut-être été renommé, déplacé ou supprimé.',
+    goUp: 'Remonter à',
     name: 'Nom du dossier',
     submit: 'Créer',
     noneInside: 'Pas d’autres dossiers ici.',
@@ -122,6 +145,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     removeHint: 'Tout ce que contient ce dossier est supprimé :'
   },
   details: {
+    titleOf: (name: string) => `Détails de ${visible(name)}`,
     folder: 'Dossier',
     contents: 'Contenu',
     counting: 'Comptage…',
@@ -252,6 +276,19 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     setUpHint: 'Sur ce serveur, un mot de passe seul ne suffit pas. Choisir ce qui s’y ajoute.'
   },
   account: {
+    devices: {
+      title: 'Autres appareils',
+      drive: 'Lecteur',
+      driveHint: 'Se connecter à cette adresse (WebDAV) dans l’explorateur de fichiers de l’ordinateur, avec le nom ' +
+        'd’utilisateur et, comme mot de passe, un jeton qui peut lire et modifier les fichiers : on en crée un ' +
+        'plus bas.',
+      copy: 'Copier l’adresse du lecteur',
+      phone: 'Téléphone',
+      phoneHint: 'Scanner le code pour ouvrir cette page. « Ajouter à l’écran d’accueil » dans le menu du ' +
+        'navigateur la ' +
+        'garde comme une application.',
+      code: 'Code QR de l’adresse de cette page'
+    },
     storage: {
       label: 'Stockage',
       kept: (size: string) => `${size} dans les versions et la corbeille`,
@@ -529,7 +566,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       open: 'Ouvrir',
       rename: 'Renommer',
       menu: 'Ouvrir le menu',
-      remove: 'Mettre à la corbeille'
+      remove: 'Mettre à la corbeille',
+      star: 'Ajouter aux favoris ou en retirer'
     },
     selection: {
       title: 'Sélection',
@@ -550,6 +588,31 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       extend: 'Maj+↑ Maj+↓',
       undo: 'Ctrl+Z',
       all: 'Ctrl+A'
+    }
+  },
+  timeline: {
+    months: 'Mois',
+    nothing: {
+      title: 'Pas encore d’images ni de vidéos',
+      hint: 'Les images et vidéos de ce dossier et de ses sous-dossiers apparaissent ici, par jour de prise de vue.'
+    }
+  },
+  firstSteps: {
+    title: 'Bon à savoir',
+    hide: 'Masquer',
+    steps: {
+      drive: {
+        title: 'Un lecteur sur l’ordinateur',
+        hint: 'Les fichiers sont dans son explorateur, à côté des autres.'
+      },
+      phone: {
+        title: 'Le téléphone',
+        hint: 'Y scanner un code et garder la page comme une application.'
+      },
+      factor: {
+        title: 'Un second facteur',
+        hint: 'Le mot de passe seul ne suffit alors plus pour se connecter.'
+      }
     }
   }
 })

@@ -53,7 +53,14 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
     lockBroken: 'Le verrou est levé. Il reste à réessayer.',
     skipToMain: 'Aller au contenu',
     navigation: 'Pages',
-    views: { files: 'Fichiers', links: 'Liens', trash: 'Corbeille', account: 'Compte' },
+    views: {
+      files: 'Fichiers',
+      recent: 'Récents',
+      starred: 'Favoris',
+      links: 'Liens',
+      trash: 'Corbeille',
+      account: 'Compte'
+    },
     sign: {
       in: 'Se connecter',
       out: 'Se déconnecter',
@@ -106,18 +113,14 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
         one: '# résultat', many: '# de résultats', other: '# résultats'
       })}, et peut-être plus : chercher dossier par dossier pour tout trouver.`,
       searchFailed: 'La recherche a échoué.',
-      nothingFound: 'Aucun nom de ce dossier ou plus bas ne contient',
-      nothingFoundAnywhere: 'Aucun nom ne contient',
-      nothingFoundYet: `Aucun des ${number(100_000)} premiers noms ne contient`,
-      searchAll: 'Chercher dans tous les noms',
+      star: 'Ajouter aux favoris',
+      unstar: 'Retirer des favoris',
+      starred: 'favori',
       showInFolder: 'Montrer dans son dossier',
       jump: 'A–Z : aller à une lettre',
       letters: 'A–Z',
       layout: 'Affichage',
-      layouts: { list: 'Liste', tiles: 'Mosaïque' },
-      empty: 'Pas encore de fichiers',
-      emptyHint: 'Glisser des fichiers ou des dossiers sur cette page, les coller, ou les choisir avec les boutons ' +
-        'ci-dessus.',
+      layouts: { list: 'Liste', tiles: 'Mosaïque', timeline: 'Chronologie' },
       newName: (name: string) => `Nouveau nom de ${visible(name)}`,
       save: 'Enregistrer le nom',
       trashEmptied: 'La corbeille est vide.',
@@ -167,7 +170,8 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
         move: 'Déplacement',
         copy: 'Copie',
         restore: 'Restauration',
-        deleteForGood: 'Suppression définitive'
+        deleteForGood: 'Suppression définitive',
+        star: 'Changement des favoris'
       },
       progress: (act: string, done: number, all: number) => `${act} : ${number(done)} sur ${number(all)}`,
       deleted: (items: string) => `Mis à la corbeille : ${items}`,
@@ -186,10 +190,6 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       create: 'Nouveau dossier',
       created: (name: string) => `Dossier créé : ${visible(name)}`,
       add: 'Envoyer un dossier',
-      empty: 'Ce dossier est vide',
-      missing: 'Il n’y a pas de dossier de ce nom',
-      missingHint: 'Il a peut-être été renommé, déplacé ou supprimé.',
-      goUp: 'Remonter à',
       move: 'Déplacer',
       moved: (name: string, folder: string) =>
         `Déplacé vers ${folder === '' ? 'Fichiers' : visible(folder)} : ${visible(name)}`,
@@ -205,8 +205,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       })
     },
     details: {
-      show: 'Détails',
-      titleOf: (name: string) => `Détails de ${visible(name)}`
+      show: 'Détails'
     },
     uploads: {
       title: 'Envois',

@@ -98,7 +98,7 @@ for (const [language, locale, other, name] of [['de', 'de-AT', 'fr', 'Français'
     await button(page, words.later.files.next).waitFor()
     await checkLanguage(t, page, language, 'a preview')
     await page.keyboard.press('Escape')
-    for (const view of ['links', 'trash', 'account'] as const) {
+    for (const view of ['recent', 'starred', 'links', 'trash', 'account'] as const) {
       await page.getByRole('link', { name: views[view], exact: true }).click()
       await page.getByRole('heading', { name: views[view], level: 2 }).waitFor()
       if (view === 'account') await page.getByText(words.later.account.kinds.session_created).first().waitFor()
@@ -188,12 +188,17 @@ browserTest('a language that is written from right to left fits a phone, and its
   await button(page, turn(files.layouts.tiles)).click()
   await page.locator('.tile').first().waitFor()
   await checkFits(t, page, 'the tiles')
-  for (const view of ['links', 'trash', 'account'] as const) {
+  await button(page, turn(files.layouts.timeline)).click()
+  await page.locator('.shot').first().waitFor()
+  await checkFits(t, page, 'the timeline')
+  await checkAccessible(t, page, 'the timeline from right to left')
+  for (const view of ['recent', 'starred', 'links', 'trash', 'account'] as const) {
     await page.getByRole('link', { name: turn(views[view]), exact: true }).click()
     await page.getByRole('heading', { name: turn(views[view]), level: 2 }).waitFor()
     if (view === 'account') await page.getByText(turn(later.account.kinds.session_created)).first().waitFor()
     await checkFits(t, page, view)
-    await checkAccessible(t, page, `${view} from right to left`)
+    // There the pseudo-language turns the names of folders too, but not where they are shown.
+    if (view !== 'recent') await checkAccessible(t, page, `${view} from right to left`)
   }
   await page.goto(shared.url)
   await page.getByText('c.txt').waitFor()

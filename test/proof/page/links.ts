@@ -235,7 +235,7 @@ browserTest('without links on the server, the page has none of it', async t => {
   await server.put('a.txt', 'a')
   const visit = await visitLinks(t, server)
   const { page } = visit
-  t.same(await page.getByRole('navigation', { name: 'Pages' }).getByRole('link').allInnerTexts(), ['Files', 'Trash', 'Account'])
+  t.same(await page.getByRole('navigation', { name: 'Pages' }).getByRole('link').allInnerTexts(), ['Files', 'Recent', 'Starred', 'Trash', 'Account'])
   await fileButton(page, 'a.txt').waitFor()
   await menuButton(page, 'a.txt').click()
   t.equal(await page.getByRole('menuitem', { name: /Link|Request/ }).count(), 0)

@@ -1,0 +1,140 @@
+import type { StoredFile } from 'magicstore'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { NEXT_KEY, PREVIOUS_KEY } from '../direction.ts'
+import { Thumbnail } from '../files/thumbnail.tsx'
+import { focusMain, isFocusLost } from '../focus.ts'
+import { formatDate } from '../format.ts'
+import { Icon } from '../icon.tsx'
+import { texts } from '../later-texts.ts'
+import { lastOf } from '../paths.ts'
+import { visibleName } from '../visible-name.ts'
+import { rowOf, rowsBetween, targetOf, type Layout, type Row, type Step } from './layout.ts'
+import { monthName } from './month-choice.tsx'
+import type { Timeline } from './timeline.ts'
+import type { Shown } from './use-view.ts'
+
+interface TimelineGridProps {
+  label: string
+  timeline: Timeline
+  layout: Layout
+  shown: Shown
+  body: { readonly current: HTMLDivElement | null }
+  /** The index of the file that has the focus, or gets it. */
+  active: number
+  onActive: (index: number) => void
+  onOpen: (index: number) => void
+}
+
+/** Pictures and videos below the headings of their months, as an ARIA grid. Only what is near the view is in it. */
+export function TimelineGrid ({ label, timeline, layout, shown, body, active, onActive, onOpen }: TimelineGridProps) {
+  const rows = rowsBetween(layout, shown.from, shown.to)
+  const activeRow = rowOf(layout, active)
+  const isFar = activeRow !== undefined && !rows.some(({ number }) => number === activeRow.number)
+  const files = timeline.files.value
+  useEffect(() => {
+    const [first = 0, end = 0] = [rows[0]?.first, rows.at(-1)?.end]
+    timeline.see({ first, end })
+  }, [rows[0]?.first, rows.at(-1)?.end, timeline.months.value])
+  const move = useKeys({ layout, shown, body, active, onActive })
+  return (
+    <div role='grid' aria-label={label} aria-rowcount={layout.rows} aria-colcount={layout.perRow}>
+      <div
+        role='rowgroup' class='body' ref={body} style={{ height: `${layout.height}px` }} onKeyDown={move}
+        onFocusIn={({ target }) => { if (indexOf(target) !== undefined) onActive(Number(indexOf(target))) }}
+      >
+        {(isFar ? [...rows, activeRow] : rows).map(row => (
+          <div
+            key={row.number} role='row' aria-rowindex={row.number + 1} class={row.end === row.first ? 'head' : 'shots'}
+            style={placeOf(row, layout)}
+          >
+            {row.end === row.first
+              ? <div role='rowheader' aria-colspan={layout.perRow}><h3>{monthName(row.block.month)}</h3></div>
+              : indexesOf(row).map((index, column) => (
+                <div key={index} role='gridcell' aria-colindex={column + 1}>
+                  <Shot
+                    file={files.get(index)} index={index} isActive={index === active} onOpen={() => onOpen(index)}
+                  />
+                </div>
+              ))}
+          </div>
+        ))}
+      </div>
+    </div>
+  )
+}
+
+const indexesOf = ({ first, end }: Row) => Array.from({ length: end - first }, (_, offset) => first + offset)
+
+function placeOf ({ top, end, first }: Row, { rowHeight, headHeight, perRow }: Layout) {
+  const height = end === first ? headHeight : rowHeight
+  return { top: `${top}px`, height: `${height}px`, gridTemplateColumns: `repeat(${perRow}, minmax(0, 1fr))` }
+}
+
+interface ShotProps { file: StoredFile | undefined, index: number, isActive: boolean, onOpen: () => void }
+
+/** A picture or a video. Until it is read, an empty place that can have the focus. */
+function Shot ({ file, index, isActive, onOpen }: ShotProps) {
+  const control = { 'data-index': index, tabIndex: isActive ? 0 : -1 }
+  if (file === undefined) {
+    return <button type='button' class='shot' aria-label={texts.loading} aria-disabled {...control} />
+  }
+  const { name, sha256, type, takenAt, changedAt } = file
+  const label = `${visibleName(lastOf(name))}, ${formatDate(takenAt ?? changedAt)}`
+  return (
+    <button type='button' class='shot' aria-label={label} {...control} onClick={onOpen}>
+      <Thumbnail key={sha256} file={file} />
+      {type.startsWith('video/') && <span class='video'><Icon name='resume' /></span>}
+    </button>
+  )
+}
+
+type Keys = Pick<TimelineGridProps, 'layout' | 'shown' | 'body' | 'active' | 'onActive'>
+
+/** Keys move the focus, and the view with it. */
+function useKeys ({ layout, shown, body, active, onActive }: Keys): (event: KeyboardEvent) => void {
+  const isMoving = useRef(false)
+  const hadFocus = body.current?.contains(document.activeElement) === true
+  // A layout effect, so that the focus has moved before the next key is pressed.
+  useLayoutEffect(() => {
+    if (isMoving.current || (hadFocus && isFocusLost())) focusShot(body.current, active)
+    isMoving.current = false
+  })
+  useLayoutEffect(() => {
+    const element = body.current
+    return () => { if (element?.contains(document.activeElement) === true) focusMain() }
+  }, [])
+  return event => {
+    const step = event.ctrlKey || event.metaKey || event.altKey ? undefined : stepOf(event.key, layout, shown)
+    if (step === undefined || indexOf(event.target) === undefined) return
+    event.preventDefault()
+    isMoving.current = true
+    onActive(targetOf(layout, active, step))
+  }
+}
+
+function stepOf (key: string, { rowHeight }: Layout, { page }: Shown): Step | undefined {
+  const rows = Math.max(1, Math.floor(page / rowHeight) - 1)
+  switch (key) {
+    case NEXT_KEY: return { by: 1 }
+    case PREVIOUS_KEY: return { by: -1 }
+    case 'ArrowDown': return { rows: 1 }
+    case 'ArrowUp': return { rows: -1 }
+    case 'PageDown': return { rows }
+    case 'PageUp': return { rows: -rows }
+    case 'Home': return { by: -Infinity }
+    case 'End': return { by: Infinity }
+    default: return undefined
+  }
+}
+
+/** Focuses a file that is in the document, and brings it into view. */
+export function focusShot (body: HTMLElement | null, index: number): void {
+  const shot = body?.querySelector<HTMLElement>(`[data-index="${index}"]`)
+  shot?.focus({ preventScroll: true })
+  shot?.scrollIntoView({ block: 'nearest' })
+}
+
+function indexOf (target: EventTarget | null): number | undefined {
+  const shot = target instanceof Element ? target.closest<HTMLElement>('[data-index]') : null
+  return shot === null ? undefined : Number(shot.dataset.index)
+}
