@@ -13,10 +13,13 @@ interface Parts {
   readonly EntryDetails: typeof import('./files/entry-details.tsx').EntryDetails
   readonly FailedEntries: typeof import('./files/failed-entries.tsx').FailedEntries
   readonly FolderDialog: typeof import('./files/folder-dialog.tsx').FolderDialog
+  readonly LeaveQuestion: typeof import('./offline/leave-question.tsx').LeaveQuestion
   readonly LinkDialog: typeof import('./links/link-dialog.tsx').LinkDialog
   readonly LinksView: typeof import('./links/links-view.tsx').LinksView
   readonly LossQuestion: typeof import('./files/chosen-questions.tsx').LossQuestion
   readonly NewFolder: typeof import('./files/entry-dialogs.tsx').NewFolder
+  readonly Offline: typeof import('./offline/offline.tsx').Offline
+  readonly Panel: typeof import('./uploads/panel.tsx').Panel
   readonly Preview: typeof import('./files/preview.tsx').Preview
   readonly ProviderReturn: typeof import('./identities/provider-return.tsx').ProviderReturn
   readonly ProviderSignIn: typeof import('./identities/provider-sign-in.tsx').ProviderSignIn
@@ -25,8 +28,7 @@ interface Parts {
   readonly SharedQuestion: typeof import('./uploads/shared-question.tsx').SharedQuestion
   readonly ShortcutsDialog: typeof import('./shortcuts-dialog.tsx').ShortcutsDialog
   readonly TrashView: typeof import('./files/trash-view.tsx').TrashView
-  readonly UnfinishedList: typeof import('./uploads/unfinished-list.tsx').UnfinishedList
-  readonly UploadRows: typeof import('./uploads/upload-rows.tsx').UploadRows
+  readonly Unreachable: typeof import('./offline/unreachable.tsx').Unreachable
   readonly Versions: typeof import('./files/versions.tsx').Versions
 }
 
@@ -38,12 +40,15 @@ const signInPage = (missing: VNode) => <SignInPage>{missing}</SignInPage>
 
 export const ClaimView = part('ClaimView', signInPage)
 export const ProviderReturn = part('ProviderReturn', signInPage)
+export const Unreachable = part('Unreachable', signInPage)
 
 const viewOf = (title: string) => (missing: VNode) => <MissingView title={title}>{missing}</MissingView>
 
 // In a panel or a dialog.
-export const UploadRows = part('UploadRows', missing => missing)
-export const UnfinishedList = part('UnfinishedList', () => <></>)
+export const Panel = part('Panel', missing => (
+  <section class='uploads'><div class='uploads-body'>{missing}</div></section>
+))
+export const Offline = part('Offline', () => <></>)
 export const SharedQuestion = part('SharedQuestion', () => <></>)
 export const EntryDetails = part('EntryDetails', missing => missing)
 export const ProviderSignIn = part('ProviderSignIn', missing => missing)
@@ -61,6 +66,7 @@ export const SetUpDialog = part('SetUpDialog', missingDemand)
 export const ChosenRemoval = part('ChosenRemoval', missingDialog)
 export const FailedEntries = part('FailedEntries', missingDialog)
 export const FolderDialog = part('FolderDialog', missingDialog)
+export const LeaveQuestion = part('LeaveQuestion', missingDialog)
 export const LinkDialog = part('LinkDialog', missingDialog)
 export const LossQuestion = part('LossQuestion', missingDialog)
 export const NewFolder = part('NewFolder', missingDialog)

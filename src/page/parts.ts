@@ -16,10 +16,12 @@ import { ProviderReturn } from './identities/provider-return.tsx'
 import { ProviderSignIn } from './identities/provider-sign-in.tsx'
 import { LinkDialog } from './links/link-dialog.tsx'
 import { LinksView } from './links/links-view.tsx'
+import { LeaveQuestion } from './offline/leave-question.tsx'
+import { Offline } from './offline/offline.tsx'
+import { Unreachable } from './offline/unreachable.tsx'
 import { ShortcutsDialog } from './shortcuts-dialog.tsx'
+import { Panel } from './uploads/panel.tsx'
 import { SharedQuestion } from './uploads/shared-question.tsx'
-import { UnfinishedList } from './uploads/unfinished-list.tsx'
-import { UploadRows } from './uploads/upload-rows.tsx'
 
 /** The components that are not in the first view of the page. */
 export const parts = {
@@ -30,10 +32,13 @@ export const parts = {
   EntryDetails,
   FailedEntries,
   FolderDialog,
+  LeaveQuestion,
   LinkDialog,
   LinksView,
   LossQuestion,
   NewFolder,
+  Offline,
+  Panel,
   Preview,
   ProviderReturn,
   ProviderSignIn,
@@ -42,7 +47,6 @@ export const parts = {
   SharedQuestion,
   ShortcutsDialog,
   TrashView,
-  UnfinishedList,
-  UploadRows,
+  Unreachable,
   Versions
 }

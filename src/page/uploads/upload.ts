@@ -41,14 +41,14 @@ export interface Upload {
 let count = 0
 
 /** A new upload, which waits. */
-export function createUpload ({ file, name }: NamedFile): Upload {
+export function createUpload ({ file, name, isDoubtful = false }: NamedFile): Upload {
   return {
     key: ++count,
     file,
     chosenName: name,
     name: signal(name),
     id: undefined,
-    isDoubtful: false,
+    isDoubtful,
     replacedTag: undefined,
     keepsBoth: false,
     state: signal({ kind: 'waiting' }),
