@@ -20,6 +20,7 @@ interface Parts {
   readonly NewFolder: typeof import('./files/entry-dialogs.tsx').NewFolder
   readonly Offline: typeof import('./offline/offline.tsx').Offline
   readonly Panel: typeof import('./uploads/panel.tsx').Panel
+  readonly PhotoDialog: typeof import('./photos/photo-dialog.tsx').PhotoDialog
   readonly Preview: typeof import('./files/preview.tsx').Preview
   readonly ProviderReturn: typeof import('./identities/provider-return.tsx').ProviderReturn
   readonly ProviderSignIn: typeof import('./identities/provider-sign-in.tsx').ProviderSignIn
@@ -70,6 +71,7 @@ export const LeaveQuestion = part('LeaveQuestion', missingDialog)
 export const LinkDialog = part('LinkDialog', missingDialog)
 export const LossQuestion = part('LossQuestion', missingDialog)
 export const NewFolder = part('NewFolder', missingDialog)
+export const PhotoDialog = part('PhotoDialog', missingDialog)
 export const Preview = part('Preview', missingDialog)
 export const RemovalQuestion = part('RemovalQuestion', missingDialog)
 export const ShortcutsDialog = part('ShortcutsDialog', missingDialog)

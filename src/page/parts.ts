@@ -19,6 +19,7 @@ import { LinksView } from './links/links-view.tsx'
 import { LeaveQuestion } from './offline/leave-question.tsx'
 import { Offline } from './offline/offline.tsx'
 import { Unreachable } from './offline/unreachable.tsx'
+import { PhotoDialog } from './photos/photo-dialog.tsx'
 import { ShortcutsDialog } from './shortcuts-dialog.tsx'
 import { Panel } from './uploads/panel.tsx'
 import { SharedQuestion } from './uploads/shared-question.tsx'
@@ -39,6 +40,7 @@ export const parts = {
   NewFolder,
   Offline,
   Panel,
+  PhotoDialog,
   Preview,
   ProviderReturn,
   ProviderSignIn,

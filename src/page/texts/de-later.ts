@@ -572,6 +572,17 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       all: 'Strg+A'
     }
   },
+  photos: {
+    title: 'Fotos hochladen',
+    hint: (folder: string) =>
+      `Was schon in ${folder === '' ? 'Dateien' : visible(folder)} oder darunter liegt, wird nicht erneut gesendet.`,
+    byMonth: 'In Ordner nach Monaten legen, zum Beispiel Camera/2026/11',
+    choose: 'Fotos und Videos auswählen',
+    comparing: (done: number, all: number) => `Vergleich: ${number(done)} von ${number(all)} …`,
+    sent: (count: number) => plural(count, { one: '# hochgeladen.', other: '# hochgeladen.' }),
+    left: (count: number) => plural(count, { one: '# ist unterwegs.', other: '# sind unterwegs.' }),
+    there: (count: number) => plural(count, { one: '# war schon da.', other: '# waren schon da.' })
+  },
   offline: {
     title: 'Sie sind offline.',
     hint: 'Die Listen zeigen den letzten Stand auf diesem Gerät. Dateien, die Sie hinzufügen, bleiben hier und ' +

@@ -187,6 +187,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       titleOf: (name: string) => `Details zu ${visible(name)}`
     },
     uploads: {
+      photos: 'Fotos hochladen',
       add: 'Dateien hochladen',
       dropHere: 'Zum Hochladen hier loslassen',
       dropInto: (folder: string) => `Zum Hochladen nach ${visible(folder)} hier loslassen`,

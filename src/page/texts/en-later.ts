@@ -561,6 +561,17 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       all: 'Ctrl+A'
     }
   },
+  photos: {
+    title: 'Upload photos',
+    hint: (folder: string) =>
+      `Photos and videos that are already in ${folder === '' ? 'Files' : visible(folder)} or below are not sent again.`,
+    byMonth: 'Put them into folders by month, such as Camera/2026/11',
+    choose: 'Choose photos and videos',
+    comparing: (done: number, all: number) => `Comparing ${number(done)} of ${number(all)}…`,
+    sent: (count: number) => plural(count, { one: '# uploaded.', other: '# uploaded.' }),
+    left: (count: number) => plural(count, { one: '# is on its way.', other: '# are on their way.' }),
+    there: (count: number) => plural(count, { one: '# was there already.', other: '# were there already.' })
+  },
   offline: {
     title: 'You are offline.',
     hint: 'The lists are as this device last saw them. Files that you add are kept here and go up later.',

@@ -176,6 +176,7 @@ export const texts = (tools: Tools<'en'>) => {
       titleOf: (name: string) => `Details of ${visible(name)}`
     },
     uploads: {
+      photos: 'Upload photos',
       add: 'Add files',
       dropHere: 'Drop files to upload them',
       dropInto: (folder: string) => `Drop files to upload them to ${visible(folder)}`,

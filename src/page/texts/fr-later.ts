@@ -584,6 +584,19 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       all: 'Ctrl+A'
     }
   },
+  photos: {
+    title: 'Envoyer des photos',
+    hint: (folder: string) =>
+      `Ce qui est déjà dans ${folder === '' ? 'Fichiers' : visible(folder)} ou plus bas n’est pas envoyé de nouveau.`,
+    byMonth: 'Ranger par mois, par exemple dans Camera/2026/11',
+    choose: 'Choisir des photos et des vidéos',
+    comparing: (done: number, all: number) => `Comparaison : ${number(done)} sur ${number(all)}…`,
+    sent: (count: number) => plural(count, { one: '# envoyée.', many: '# envoyées.', other: '# envoyées.' }),
+    left: (count: number) =>
+      plural(count, { one: '# est en route.', many: '# sont en route.', other: '# sont en route.' }),
+    there: (count: number) =>
+      plural(count, { one: '# était déjà là.', many: '# étaient déjà là.', other: '# étaient déjà là.' })
+  },
   offline: {
     title: 'Vous êtes hors ligne.',
     hint: 'Les listes datent de la dernière visite sur cet appareil. Les fichiers que vous ajoutez sont gardés ici ' +

@@ -195,6 +195,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       titleOf: (name: string) => `Détails de ${visible(name)}`
     },
     uploads: {
+      photos: 'Envoyer des photos',
       add: 'Envoyer des fichiers',
       dropHere: 'Déposer ici pour envoyer',
       dropInto: (folder: string) => `Déposer ici pour envoyer dans ${visible(folder)}`,

@@ -6,6 +6,8 @@ export interface NamedFile {
   readonly name: string
   /** Whether it may have been stored already. */
   readonly isDoubtful?: boolean
+  /** Whether it gets another name if this one is taken. */
+  readonly keepsBoth?: boolean
 }
 
 /** The longest name of a file in its folder, in bytes of UTF-8. */

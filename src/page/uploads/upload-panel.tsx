@@ -1,5 +1,6 @@
 import { untracked, useComputed, useSignalEffect } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
+import { isOffline } from '../connection.ts'
 import { Panel } from '../later.tsx'
 import { lastOf } from '../paths.ts'
 import { session } from '../session-state.ts'
@@ -17,7 +18,7 @@ import { uploads } from './upload-list.ts'
 /** All uploads. The panel stays when the view changes. */
 export function UploadPanel () {
   const { run, error } = useAction(refreshUnfinished)
-  const isOpen = useComputed(() => session.value.kind === 'open')
+  const isOpen = useComputed(() => session.value.kind === 'open' && !isOffline.value)
   const continueUploads = () => {
     void run()
     startNext()

@@ -41,7 +41,7 @@ export interface Upload {
 let count = 0
 
 /** A new upload, which waits. */
-export function createUpload ({ file, name, isDoubtful = false }: NamedFile): Upload {
+export function createUpload ({ file, name, isDoubtful = false, keepsBoth = false }: NamedFile): Upload {
   return {
     key: ++count,
     file,
@@ -50,7 +50,7 @@ export function createUpload ({ file, name, isDoubtful = false }: NamedFile): Up
     id: undefined,
     isDoubtful,
     replacedTag: undefined,
-    keepsBoth: false,
+    keepsBoth,
     state: signal({ kind: 'waiting' }),
     sentBytes: signal(0),
     speed: createSpeedMeter(),
