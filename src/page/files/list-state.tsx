@@ -29,7 +29,9 @@ export function ListState<Entry> ({
 }: ListStateProps<Entry>) {
   // Of kept entries, the page says that it is offline.
   const isKept = isOffline.value && entries.value.length > 0
-  if (error.value !== undefined && !isKept) return <div class='list-state'><Retry error={error.value} action={refresh} /></div>
+  if (error.value !== undefined && !isKept) {
+    return <div class='list-state'><Retry error={error.value} action={refresh} /></div>
+  }
   if (entries.value.length > 0) return null
   if (!isComplete.value) return <p class='list-state muted' role='status'>{isLoading.value && texts.loading}</p>
   return <>{children}</>

@@ -52,9 +52,9 @@ function show (): void {
   if (found.length > 0) entries.entries.value = found
 }
 
-/** The feed of changes may tell nothing new after the network is back. */
-function refresh (): void {
-  if (!isOffline.value && isUnreachable(entries.error.peek())) filesChanged()
+/** The feed of changes may tell nothing new when the network is back. */
+function refresh (): (() => void) | undefined {
+  return isOffline.value ? filesChanged : undefined
 }
 
 function compare (a: Entry, b: Entry): number {
