@@ -16,8 +16,8 @@ export function createKey (username: string): FileKey {
 }
 
 /** Keeps a file that waits for a network. Rejects with a DOMException if the browser has no room for it. */
-export async function keepFile (key: FileKey, { file, name }: NamedFile): Promise<void> {
-  await runKept('readwrite', kept => kept.put({ file, name }, key))
+export async function keepFile (key: FileKey, named: NamedFile): Promise<void> {
+  await runKept('readwrite', kept => kept.put(named, key))
 }
 
 export function keysOfFiles (username: string): Promise<FileKey[]> {

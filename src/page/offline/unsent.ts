@@ -44,7 +44,8 @@ async function keep (upload: Upload, username: string): Promise<void> {
   try {
     // Locked first, so that no other window takes it meanwhile.
     file.release = await holdFile(file.key) ?? file.release
-    await keepFile(file.key, { file: upload.file, name: upload.name.peek() })
+    const { file: bytes, name, keepsBoth } = upload
+    await keepFile(file.key, { file: bytes, name: name.peek(), keepsBoth })
     file.isWritten = true
   } catch {
     notify({ text: texts.offline.notKept(upload.name.peek()) })
