@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { ActionButton } from './action-button.tsx'
 import { claim, kindOf } from './claim.ts'
 import { Dialog } from './dialog.tsx'
@@ -10,18 +10,20 @@ import { providerAnswer } from './identities/provider-answer.ts'
 import { Icon, Logo } from './icon.tsx'
 import { IconButton } from './icon-button.tsx'
 import {
-  AccountView, ClaimView, FailedEntries, LinksView, ProviderReturn, ProviderSignIn, SharedQuestion, TimelineView,
-  TrashView
+  AccountView, ClaimView, FailedEntries, LeaveQuestion, LinksView, Offline, ProviderReturn, ProviderSignIn,
+  SharedQuestion, TimelineView, TrashView, Unreachable
 } from './later.tsx'
+import { countFiles } from './kept.ts'
 import { Notices } from './notices.tsx'
 import { lastOf } from './paths.ts'
 import { ProblemText } from './problem.tsx'
-import { restoreSession, signIn, signOut } from './session.ts'
+import { signIn, signOut } from './session.ts'
 import { session } from './session-state.ts'
 import { isProviderHere, providerName } from './settings.ts'
 import { Shortcuts, showShortcuts } from './shortcuts.tsx'
-import { CredentialForm, PasskeySignIn, SignIn, SignInPage } from './sign-in.tsx'
+import { CredentialForm, PasskeySignIn, SignIn } from './sign-in.tsx'
 import { texts } from './texts.ts'
+import { isUnsent, titleStart, uploads } from './uploads/upload-list.ts'
 import { UploadPanel } from './uploads/upload-panel.tsx'
 import { useAction } from './use-action.ts'
 import { openDeletion, openFolder, view, views, type View } from './view.ts'
@@ -32,6 +34,7 @@ type Screen = View | 'claim' | 'loading' | 'none' | 'unreachable'
 export function App () {
   return (
     <>
+      <Offline />
       <Content />
       <DemandDialog />
     </>
@@ -88,7 +91,8 @@ function isFiles (shown: View): boolean {
 function useScreen (screen: Screen): void {
   const isLaterOne = useRef(false)
   const name = titleOf(screen, openFolder.value)
-  useEffect(() => { document.title = name === undefined ? texts.title : `${name} – ${texts.title}` }, [name])
+  const title = titleStart.value + (name === undefined ? texts.title : `${name} – ${texts.title}`)
+  useEffect(() => { document.title = title }, [title])
   // A layout effect, so that it comes before the effects that focus an entry of the list.
   useLayoutEffect(() => {
     if (screen === 'loading') return
@@ -111,23 +115,13 @@ function skipToMain (event: MouseEvent): void {
   focusMain()
 }
 
-/** Shown if the server can't be reached when the page is opened. */
-function Unreachable ({ error }: { error: unknown }) {
-  const button = useRef<HTMLButtonElement>(null)
-  useEffect(() => button.current?.focus(), [])
-  return (
-    <SignInPage>
-      <ProblemText error={error} />
-      <button type='button' class='primary' ref={button} onClick={() => { void restoreSession() }}>
-        {texts.tryAgain}
-      </button>
-    </SignInPage>
-  )
-}
-
 function TopBar ({ username }: { username: string }) {
-  const leaving = useAction(signOut)
+  const [isAsking, setAsking] = useState(false)
   const current = view.value === 'timeline' ? 'files' : view.value
+  const leaving = useAction(async () => {
+    if (uploads.peek().some(isUnsent) || await countFiles(username) > 0) setAsking(true)
+    else await signOut()
+  })
   return (
     <>
       <header class='top-bar'>
@@ -151,6 +145,7 @@ function TopBar ({ username }: { username: string }) {
         </div>
       </header>
       <ProblemText error={leaving.error} />
+      {isAsking && <LeaveQuestion onClose={() => setAsking(false)} />}
     </>
   )
 }

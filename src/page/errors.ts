@@ -19,6 +19,11 @@ export function mayPass (error: unknown): boolean {
   return status >= 500 || PASSING_STATUSES.includes(status) || PASSING_CODES.includes(code)
 }
 
+/** Whether the server gave no answer, or a proxy in its place. */
+export function isUnreachable (error: unknown): boolean {
+  return error instanceof MagicStoreError ? error.problem === undefined && error.status >= 502 : error !== undefined
+}
+
 /** The status of a refusal by the server. */
 export function statusOf (error: unknown): number | undefined {
   return error instanceof MagicStoreError ? error.status : undefined

@@ -15,12 +15,16 @@ interface Parts {
   readonly FailedEntries: typeof import('./files/failed-entries.tsx').FailedEntries
   readonly FirstSteps: typeof import('./files/first-steps.tsx').FirstSteps
   readonly FolderDialog: typeof import('./files/folder-dialog.tsx').FolderDialog
+  readonly LeaveQuestion: typeof import('./offline/leave-question.tsx').LeaveQuestion
   readonly LinkDialog: typeof import('./links/link-dialog.tsx').LinkDialog
   readonly LinksView: typeof import('./links/links-view.tsx').LinksView
   readonly LossQuestion: typeof import('./files/chosen-questions.tsx').LossQuestion
   readonly MissingFolder: typeof import('./files/no-entries.tsx').MissingFolder
   readonly NewFolder: typeof import('./files/entry-dialogs.tsx').NewFolder
   readonly NoEntries: typeof import('./files/no-entries.tsx').NoEntries
+  readonly Offline: typeof import('./offline/offline.tsx').Offline
+  readonly Panel: typeof import('./uploads/panel.tsx').Panel
+  readonly PhotoDialog: typeof import('./photos/photo-dialog.tsx').PhotoDialog
   readonly Preview: typeof import('./files/preview.tsx').Preview
   readonly ProviderReturn: typeof import('./identities/provider-return.tsx').ProviderReturn
   readonly ProviderSignIn: typeof import('./identities/provider-sign-in.tsx').ProviderSignIn
@@ -30,8 +34,7 @@ interface Parts {
   readonly ShortcutsDialog: typeof import('./shortcuts-dialog.tsx').ShortcutsDialog
   readonly TimelineView: typeof import('./timeline/timeline-view.tsx').TimelineView
   readonly TrashView: typeof import('./files/trash-view.tsx').TrashView
-  readonly UnfinishedList: typeof import('./uploads/unfinished-list.tsx').UnfinishedList
-  readonly UploadRows: typeof import('./uploads/upload-rows.tsx').UploadRows
+  readonly Unreachable: typeof import('./offline/unreachable.tsx').Unreachable
   readonly Versions: typeof import('./files/versions.tsx').Versions
 }
 
@@ -43,15 +46,18 @@ const signInPage = (missing: VNode) => <SignInPage>{missing}</SignInPage>
 
 export const ClaimView = part('ClaimView', signInPage)
 export const ProviderReturn = part('ProviderReturn', signInPage)
+export const Unreachable = part('Unreachable', signInPage)
 
 const viewOf = (title: string) => (missing: VNode) => <MissingView title={title}>{missing}</MissingView>
 
 // In a panel, a dialog or a view.
 export const NoEntries = part('NoEntries', missing => missing)
 export const MissingFolder = part('MissingFolder', missing => missing)
-export const UploadRows = part('UploadRows', missing => missing)
-export const UnfinishedList = part('UnfinishedList', () => <></>)
 export const FirstSteps = part('FirstSteps', () => <></>)
+export const Panel = part('Panel', missing => (
+  <section class='uploads'><div class='uploads-body'>{missing}</div></section>
+))
+export const Offline = part('Offline', () => <></>)
 export const SharedQuestion = part('SharedQuestion', () => <></>)
 export const ProviderSignIn = part('ProviderSignIn', missing => missing)
 
@@ -70,9 +76,11 @@ export const ChosenRemoval = part('ChosenRemoval', missingDialog)
 export const DetailsPanel = part('DetailsPanel', missing => missingDialog(missing, { onClose: hideDetails }))
 export const FailedEntries = part('FailedEntries', missingDialog)
 export const FolderDialog = part('FolderDialog', missingDialog)
+export const LeaveQuestion = part('LeaveQuestion', missingDialog)
 export const LinkDialog = part('LinkDialog', missingDialog)
 export const LossQuestion = part('LossQuestion', missingDialog)
 export const NewFolder = part('NewFolder', missingDialog)
+export const PhotoDialog = part('PhotoDialog', missingDialog)
 export const Preview = part('Preview', missingDialog)
 export const RemovalQuestion = part('RemovalQuestion', missingDialog)
 export const ShortcutsDialog = part('ShortcutsDialog', missingDialog)

@@ -18,11 +18,14 @@ import { ProviderReturn } from './identities/provider-return.tsx'
 import { ProviderSignIn } from './identities/provider-sign-in.tsx'
 import { LinkDialog } from './links/link-dialog.tsx'
 import { LinksView } from './links/links-view.tsx'
+import { LeaveQuestion } from './offline/leave-question.tsx'
+import { Offline } from './offline/offline.tsx'
+import { Unreachable } from './offline/unreachable.tsx'
+import { PhotoDialog } from './photos/photo-dialog.tsx'
 import { ShortcutsDialog } from './shortcuts-dialog.tsx'
+import { Panel } from './uploads/panel.tsx'
 import { SharedQuestion } from './uploads/shared-question.tsx'
 import { TimelineView } from './timeline/timeline-view.tsx'
-import { UnfinishedList } from './uploads/unfinished-list.tsx'
-import { UploadRows } from './uploads/upload-rows.tsx'
 
 /** The components that are not in the first view of the page. */
 export const parts = {
@@ -34,12 +37,16 @@ export const parts = {
   FailedEntries,
   FirstSteps,
   FolderDialog,
+  LeaveQuestion,
   LinkDialog,
   LinksView,
   LossQuestion,
   MissingFolder,
   NewFolder,
   NoEntries,
+  Offline,
+  Panel,
+  PhotoDialog,
   Preview,
   ProviderReturn,
   ProviderSignIn,
@@ -49,7 +56,6 @@ export const parts = {
   ShortcutsDialog,
   TimelineView,
   TrashView,
-  UnfinishedList,
-  UploadRows,
+  Unreachable,
   Versions
 }

@@ -4,6 +4,7 @@ import { statusOf } from './errors.ts'
 import { baseUrl, folder } from './folder.ts'
 import { assertPasskey } from './factors/passkeys.ts'
 import { withProof } from './factors/proof.ts'
+import { forget } from './kept.ts'
 import { loadKey, removeKey, saveKey } from './session-key.ts'
 import { session, usernameOf } from './session-state.ts'
 import { providerName } from './settings.ts'
@@ -127,12 +128,13 @@ export async function signOut (): Promise<void> {
 }
 
 /**
- * Reloads the page after the session ended, so that nothing of the user stays in memory. The sign-in page shows
- * `farewell`. This and whether the password was reset survive the reload in the state of the window's history. Other
- * windows of this browser leave, too.
+ * Deletes what this browser keeps of the user, and reloads the page, so that nothing stays in memory. The sign-in page
+ * shows `farewell`. This and whether the password was reset survive the reload in the state of the window's history.
+ * Other windows of this browser leave, too.
  */
 export async function leave (farewell?: string, isReset = false): Promise<void> {
   isLeaving = true
+  await forget(usernameOf(session.peek()))
   await removeKey()
   tellWindows('left')
   history.replaceState({ farewell, isReset }, '', folder)

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { chromium, type Browser, type BrowserContextOptions, type CDPSession, type Locator, type Page } from 'playwright-core'
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type CDPSession, type Locator, type Page } from 'playwright-core'
 import tap, { test, type Test } from 'tap'
 import { chromiumPath, lacksChromium, wholeChromium } from '../kit/chromium.ts'
 
@@ -8,6 +8,9 @@ const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
 
 /** The smallest common screen. */
 export const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
+
+/** What all tabs have in common. */
+const LIKE_ALL: BrowserContextOptions = { locale: 'en-US', reducedMotion: 'reduce' }
 
 /** What browsers of a test wrote down, by test. */
 const written = new WeakMap<Test, Notes[]>()
@@ -60,7 +63,20 @@ export interface Visit {
  * A tab of a browser of its own, which writes down what it asks for and what goes wrong. `files.test` is this machine.
  */
 export async function openTab (t: Test, { isWhole = false, ...options }: TabOptions = {}): Promise<Visit> {
-  const context = await (await browser(isWhole ? wholeChromium : chromiumPath)).newContext({ locale: 'en-US', reducedMotion: 'reduce', ...options })
+  const context = await (await browser(isWhole ? wholeChromium : chromiumPath)).newContext({ ...LIKE_ALL, ...options })
+  return watch(await (await watched(t, context)).newPage())
+}
+
+/** The tab of a browser of its own, which keeps what it knows in a folder: it can be closed and opened again. */
+export async function openProfile (t: Test, folder: string): Promise<Page> {
+  const options = { executablePath: chromiumPath, args: quiet, ...LIKE_ALL }
+  const context = await watched(t, await chromium.launchPersistentContext(folder, options))
+  const [page] = context.pages()
+  return page ?? context.newPage()
+}
+
+/** Writes down what a browser asks for and what goes wrong, until the test ends. */
+async function watched (t: Test, context: BrowserContext): Promise<BrowserContext> {
   t.teardown(() => context.close())
   context.setDefaultTimeout(60_000)
   const requested: string[] = []
@@ -71,7 +87,7 @@ export async function openTab (t: Test, { isWhole = false, ...options }: TabOpti
   context.on('console', message => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
   await context.exposeFunction('complain', (text: string) => { complaints.push(text) })
   await context.addInitScript("document.addEventListener('securitypolicyviolation', event => complain('violates ' + event.violatedDirective + ': ' + event.blockedURI))")
-  return watch(await context.newPage())
+  return context
 }
 
 /** Writes down what one window asks for. */

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { root } from '../kit/root.ts'
 import { PASSWORD, sharedServer, signUp, type RunningServer, type Settings } from '../kit/server.ts'
 import { isProof } from '../kit/sizes.ts'
-import { openTab, watch, type TabOptions, type Visit } from './browser.ts'
+import { openTab, shows, watch, type TabOptions, type Visit } from './browser.ts'
 
 /** Steps on the page. They use the mouse. */
 
@@ -80,6 +80,13 @@ export async function openPageAs (
   const visit = await openPage(t, server.url.replace('127.0.0.1', host), options)
   await signInOn(visit.page, user[0])
   return { ...visit, server, user, username: user[0], token }
+}
+
+/** Waits until the browser can open the page without a network. */
+export async function isKept (t: Test, page: Page): Promise<void> {
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
+  const find = () => page.evaluate(async () => await caches.match('./', { ignoreVary: true }) !== undefined)
+  await shows(t, find, true, 'the page is kept')
 }
 
 /** Goes to another view, by the navigation. */

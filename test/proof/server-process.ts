@@ -7,7 +7,6 @@ const START_MILLISECONDS = 60_000
 
 /** No limits for clients that send requests as fast as possible; tokens and versions outlive the proof. */
 const SETTINGS = {
-  PORT: '0',
   LOG_LEVEL: 'error',
   MIN_FREE_BYTES: '0',
   TOKEN_SECONDS: '86400',
@@ -28,11 +27,11 @@ export interface ServerProcess {
 }
 
 /**
- * Starts the server on a data folder; `under` is a program, with arguments, that runs it.
+ * Starts the server on a data folder; `under` is a program, with arguments, that runs it, `port` one that is free.
  * @throws with its output if it does not start.
  */
-export async function startProcess (dataDir: string, under: string[] = []): Promise<ServerProcess> {
-  const child = spawn(...commandOf(['serve'], { ...SETTINGS, DATA_DIR: dataDir }, { under, isCounted: false }), { stdio: ['ignore', 'pipe', 'pipe'] })
+export async function startProcess (dataDir: string, under: string[] = [], port = 0): Promise<ServerProcess> {
+  const child = spawn(...commandOf(['serve'], { ...SETTINGS, PORT: String(port), DATA_DIR: dataDir }, { under, isCounted: false }), { stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = once(child, 'close')
   const timer = setTimeout(() => child.kill('SIGKILL'), START_MILLISECONDS)
   try {

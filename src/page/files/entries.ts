@@ -30,6 +30,8 @@ export const fileToFocus = signal<string | undefined>(undefined)
 /** The folder whose entries are listed. */
 let listedFolder = openFolder.peek()
 
+export const folderOfList = () => listedFolder
+
 /** Whether its search and order have been read from the address. */
 let hasChoice = false
 

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { statusOf } from '../errors.ts'
 import {
-  DetailsPanel, FirstSteps, FolderDialog, LinkDialog, MissingFolder, NewFolder, NoEntries, Preview,
+  DetailsPanel, FirstSteps, FolderDialog, LinkDialog, MissingFolder, NewFolder, NoEntries, PhotoDialog, Preview,
   RemovalQuestion, Versions
 } from '../later.tsx'
 import { refreshLinks } from '../links/links.ts'
@@ -39,6 +39,7 @@ type Opened =
   | { readonly kind: Part, readonly entry: Entry }
   | { readonly kind: 'menu', readonly entry: Entry, readonly opener: HTMLElement, readonly at?: Point }
   | { readonly kind: 'newFolder' }
+  | { readonly kind: 'photos' }
 
 type Open = (kind: Part, entry: Entry) => void
 
@@ -75,7 +76,7 @@ export function FilesView () {
   }
   return (
     <>
-      <Toolbar onNewFolder={() => setOpened({ kind: 'newFolder' })} />
+      <Toolbar onNewFolder={() => setOpened({ kind: 'newFolder' })} onPhotos={() => setOpened({ kind: 'photos' })} />
       {isMissing() ? <MissingFolder /> : <ListState listing={entries}><NoEntries /></ListState>}
       <ChosenEntries />
       {hasEntries && layout.value === 'list' && (
@@ -109,6 +110,7 @@ interface OpenedDialogProps { opened: Opened, open: Open, onClose: () => void }
 
 function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (opened.kind === 'newFolder') return <NewFolder action={createFolder} onClose={onClose} />
+  if (opened.kind === 'photos') return <PhotoDialog onClose={onClose} />
   const { kind, entry } = opened
   if (kind === 'moving') {
     return <FolderDialog act='move' entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />

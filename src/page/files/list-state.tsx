@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { isOffline } from '../connection.ts'
 import { Retry } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import type { Listing } from './listing.ts'
@@ -26,7 +27,11 @@ export function EmptyList ({ title, hint, role, children }: EmptyListProps) {
 export function ListState<Entry> ({
   listing: { entries, isComplete, isLoading, error, refresh }, children
 }: ListStateProps<Entry>) {
-  if (error.value !== undefined) return <div class='list-state'><Retry error={error.value} action={refresh} /></div>
+  // Of kept entries, the page says that it is offline.
+  const isKept = isOffline.value && entries.value.length > 0
+  if (error.value !== undefined && !isKept) {
+    return <div class='list-state'><Retry error={error.value} action={refresh} /></div>
+  }
   if (entries.value.length > 0) return null
   if (!isComplete.value) return <p class='list-state muted' role='status'>{isLoading.value && texts.loading}</p>
   return <>{children}</>

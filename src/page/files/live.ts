@@ -1,5 +1,8 @@
 import { effect } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
+import { isOffline } from '../connection.ts'
+import { isUnreachable } from '../errors.ts'
+import { listen } from '../listen.ts'
 import { call } from '../session.ts'
 import { session } from '../session-state.ts'
 import { filesChanged } from './changes.ts'
@@ -32,7 +35,9 @@ async function follow (): Promise<void> {
     try {
       cursor = await nextCursor(cursor)
       failures = 0
+      isOffline.value = false
     } catch (error) {
+      isOffline.value = isUnreachable(error)
       await pause(error, failures++)
     }
   }
@@ -42,7 +47,8 @@ async function follow (): Promise<void> {
 async function nextCursor (cursor: string | undefined): Promise<string | undefined> {
   const hidden = new AbortController()
   const stop = abortWhenHidden(hidden)
-  const query = cursor === undefined ? {} : { cursor, wait: WAIT_SECONDS }
+  // After a failure, the first answer is to come at once.
+  const query = cursor === undefined ? {} : { cursor, ...!isOffline.peek() && { wait: WAIT_SECONDS } }
   try {
     const { changes, next, reset } = await call(store => store.changes(query, { signal: hidden.signal }))
     // What has changed between the first listing and the first cursor is not known either.
@@ -63,9 +69,12 @@ function abortWhenHidden (hidden: AbortController): () => void {
     clearTimeout(timer)
     if (document.visibilityState === 'hidden') timer = setTimeout(() => hidden.abort(), HIDDEN_MS)
   }
+  // A request that waits would not notice that the network is gone.
+  const stop = listen({ offline: () => hidden.abort() })
   document.addEventListener('visibilitychange', change)
   return () => {
     clearTimeout(timer)
+    stop()
     document.removeEventListener('visibilitychange', change)
   }
 }

@@ -1,5 +1,5 @@
 import { FileName } from '../file-name.tsx'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 
 /** How many entries a question names. */
 const NAMED = 5

@@ -18,7 +18,7 @@ const scopes: readonly Scope[] = ['folder', 'everywhere']
 const MAX_SEARCH_LENGTH = 200
 
 /** The open folder, search, order, and the buttons to add files and folders. */
-export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
+export function Toolbar ({ onNewFolder, onPhotos }: { onNewFolder: () => void, onPhotos: () => void }) {
   const id = useId()
   if (listed.value !== 'files') {
     return <div class='toolbar'><h2>{texts.views[listed.value]}</h2><LayoutChoice /></div>
@@ -30,6 +30,11 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
       <div class='adding'>
         <button type='button' onClick={onNewFolder} aria-label={texts.folders.create} title={texts.folders.create}>
           <Icon name='newFolder' /><span class='label'>{texts.folders.create}</span>
+        </button>
+        <button
+          type='button' class='photos' onClick={onPhotos} aria-label={texts.uploads.photos} title={texts.uploads.photos}
+        >
+          <Icon name='image' /><span class='label'>{texts.uploads.photos}</span>
         </button>
         <AddFolder folder={openFolder.value} />
         <AddFiles folder={openFolder.value} />

@@ -13,6 +13,13 @@ const factorWords: Record<Factor, string> = {
 /** The texts of what is not in the first view of the page of an account, in German. */
 export const texts = ({ visible, number, plural, provider }: Tools<'de'>): LaterTexts => ({
   problems: {
+    folder_into_itself: 'Ein Ordner kann nicht in sich selbst liegen',
+    parent_missing: 'Der Ordner ist nicht mehr da',
+    folder_not_empty: 'Inzwischen ist etwas dazugekommen',
+    trash_full: 'Im Papierkorb ist dafür nicht genug Platz',
+    zip_too_large: 'Das ist zu viel für eine Zip-Datei',
+    too_many_acts: 'Es wird gerade zu viel auf einmal geändert',
+    too_many_waiting: 'Es sind zu viele Fenster offen',
     passkey_invalid: 'Der Passkey lässt sich nicht registrieren',
     passkeys_unavailable: 'Dieser Server kann keine Passkeys',
     second_factor_missing: 'Das Konto hat keinen zweiten Faktor',
@@ -28,6 +35,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     scopes: 'Bitte auswählen, was das Token darf.',
     expiresAt: 'Der letzte Tag muss in der Zukunft liegen, aber nicht später, als der Server erlaubt.'
   },
+  copyByHand: 'Der Text ist markiert. Kopieren: mit Strg+C oder ⌘C.',
   files: {
     nothingFound: 'Kein Name in diesem Ordner oder darunter enthält',
     nothingFoundAnywhere: 'Kein Name enthält',
@@ -43,6 +51,12 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
         hint: 'Im Menü einer Datei oder eines Ordners „Zu den Favoriten“ wählen: Dann stehen sie hier.'
       }
     },
+    trashEmptied: 'Der Papierkorb ist leer.',
+    andOthers: (count: number, isAll: boolean) => isAll
+      ? plural(count, { one: 'und 1 weitere', other: 'und # weitere' })
+      : `und mehr als ${number(count)} weitere`,
+    deletedFrom: (content: string, folder: string) =>
+      `${content} aus ${folder === '' ? 'Dateien' : visible(folder)}`,
     copyTitle: (name: string) => `${visible(name)} kopieren`,
     copyName: 'Name der Kopie',
     copySubmit: 'Kopie anlegen',
@@ -149,6 +163,20 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     none: 'Keine'
   },
   uploads: {
+    title: 'Uploads',
+    pauseAll: 'Alle anhalten',
+    resumeAll: 'Alle fortsetzen',
+    clearFinished: 'Fertige ausblenden',
+    list: 'Liste der Uploads',
+    more: (count: number) => `und ${number(count)} weitere`,
+    summary: {
+      uploading: (done: number, all: number) => `${number(done)} von ${number(all)} hochgeladen`,
+      done: (all: number) => plural(all, { one: '# Datei hochgeladen', other: '# Dateien hochgeladen' }),
+      paused: (count: number) => `${number(count)} angehalten`,
+      questions: (count: number) => plural(count, { one: '# Frage', other: '# Fragen' }),
+      failed: (count: number) => `${number(count)} fehlgeschlagen`,
+      unfinished: (count: number) => `${number(count)} unfertig`
+    },
     cancelUnfinished: (name: string) => `Unfertigen Upload von ${visible(name)} abbrechen`,
     pause: (name: string) => `${visible(name)} anhalten`,
     resume: (name: string) => `${visible(name)} fortsetzen`,
@@ -601,6 +629,30 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
         title: 'Ein zweiter Faktor',
         hint: 'Dann reicht das Passwort allein nicht mehr zum Anmelden.'
       }
+    }
+  },
+  photos: {
+    title: 'Fotos hochladen',
+    hint: (folder: string) =>
+      `Was schon in ${folder === '' ? 'Dateien' : visible(folder)} oder darunter liegt, wird nicht erneut gesendet.`,
+    byMonth: 'In Ordner nach Monaten legen, zum Beispiel Camera/2026/11',
+    choose: 'Fotos und Videos auswählen',
+    comparing: (done: number, all: number) => `Vergleich: ${number(done)} von ${number(all)} …`,
+    sent: (count: number) => plural(count, { one: '# hochgeladen.', other: '# hochgeladen.' }),
+    left: (count: number) => plural(count, { one: '# ist unterwegs.', other: '# sind unterwegs.' }),
+    there: (count: number) => plural(count, { one: '# war schon da.', other: '# waren schon da.' })
+  },
+  offline: {
+    title: 'Sie sind offline.',
+    hint: 'Die Listen zeigen den letzten Stand auf diesem Gerät. Dateien, die Sie hinzufügen, bleiben hier und ' +
+      'werden später hochgeladen.',
+    notKept: (name: string) =>
+      `Der Browser hat keinen Platz, um ${visible(name)} aufzuheben. ` +
+      'Lassen Sie die Seite offen, bis die Datei hochgeladen ist.',
+    leave: {
+      title: 'Einige Dateien sind noch nicht hochgeladen',
+      text: (count: number) => `${plural(count, { one: '# Datei wartet', other: '# Dateien warten' })} ` +
+        'darauf. Wenn Sie sich abmelden, vergisst der Browser, was wartet.'
     }
   }
 })

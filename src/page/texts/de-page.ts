@@ -27,14 +27,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       registration_closed: 'Hier kann niemand ein Konto anlegen',
       too_many_sign_ins: 'Zu viele fehlgeschlagene Anmeldungen',
       too_many_codes: 'Zu viele falsche Einmalcodes',
-      too_many_registrations: 'Aus diesem Netz wurden zu viele Konten angelegt',
-      folder_into_itself: 'Ein Ordner kann nicht in sich selbst liegen',
-      parent_missing: 'Der Ordner ist nicht mehr da',
-      folder_not_empty: 'Inzwischen ist etwas dazugekommen',
-      trash_full: 'Im Papierkorb ist dafür nicht genug Platz',
-      zip_too_large: 'Das ist zu viel für eine Zip-Datei',
-      too_many_acts: 'Es wird gerade zu viel auf einmal geändert',
-      too_many_waiting: 'Es sind zu viele Fenster offen'
+      too_many_registrations: 'Aus diesem Netz wurden zu viele Konten angelegt'
     },
     problemHints: {
       ...ofBoth.problemHints,
@@ -44,7 +37,6 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
     cancel: 'Abbrechen',
     copy: 'Kopieren',
     copied: 'Kopiert.',
-    copyByHand: 'Der Text ist markiert. Kopieren: mit Strg+C oder ⌘C.',
     dismiss: 'Ausblenden',
     breakLock: 'Sperre aufheben',
     breakLockHint: 'Nur, wenn kein anderes Programm gerade daran arbeitet.',
@@ -118,7 +110,6 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       layouts: { list: 'Liste', tiles: 'Kacheln', timeline: 'Zeitleiste' },
       newName: (name: string) => `Neuer Name von ${visible(name)}`,
       save: 'Namen speichern',
-      trashEmptied: 'Der Papierkorb ist leer.',
       menuOf: (name: string) => `Aktionen für ${visible(name)}`,
       open: 'Öffnen',
       download: 'Herunterladen',
@@ -141,11 +132,6 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       restored: (name: string) => `Wiederhergestellt: ${visible(name)}`,
       downloadFailed: (name: string) => `Herunterladen fehlgeschlagen: ${visible(name)}`,
       deleteForGood: 'Endgültig löschen',
-      andOthers: (count: number, isAll: boolean) => isAll
-        ? plural(count, { one: 'und 1 weitere', other: 'und # weitere' })
-        : `und mehr als ${number(count)} weitere`,
-      deletedFrom: (content: string, folder: string) =>
-        `${content} aus ${folder === '' ? 'Dateien' : visible(folder)}`,
       usage: {
         files: (count: number) => plural(count, { one: '# Datei', other: '# Dateien' }),
         folders: (count: number) => plural(count, { one: '# Ordner', other: '# Ordner' })
@@ -201,7 +187,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       show: 'Details'
     },
     uploads: {
-      title: 'Uploads',
+      photos: 'Fotos hochladen',
       add: 'Dateien hochladen',
       dropHere: 'Zum Hochladen hier loslassen',
       dropInto: (folder: string) => `Zum Hochladen nach ${visible(folder)} hier loslassen`,
@@ -215,19 +201,6 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       ended: 'Ein anderes Fenster oder Gerät hat diesen Upload beendet',
       endedDetail: 'Nochmal versuchen, um die Datei von vorn hochzuladen.',
       nameImpossible: 'So kann eine Datei nicht heißen',
-      pauseAll: 'Alle anhalten',
-      resumeAll: 'Alle fortsetzen',
-      clearFinished: 'Fertige ausblenden',
-      list: 'Liste der Uploads',
-      more: (count: number) => `und ${number(count)} weitere`,
-      summary: {
-        uploading: (done: number, all: number) => `${number(done)} von ${number(all)} hochgeladen`,
-        done: (all: number) => plural(all, { one: '# Datei hochgeladen', other: '# Dateien hochgeladen' }),
-        paused: (count: number) => `${number(count)} angehalten`,
-        questions: (count: number) => plural(count, { one: '# Frage', other: '# Fragen' }),
-        failed: (count: number) => `${number(count)} fehlgeschlagen`,
-        unfinished: (count: number) => `${number(count)} unfertig`
-      },
       announced: {
         added: (count: number) => `${number(count)} Dateien werden hochgeladen.`,
         addedOne: (name: string) => `${visible(name)} wird hochgeladen.`,

@@ -13,6 +13,13 @@ export type Factor = keyof typeof factorWords
 /** The texts of what is not in the first view of the page of an account. */
 export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
   problems: {
+    folder_into_itself: 'A folder can’t be put into itself',
+    parent_missing: 'The folder is not there any more',
+    folder_not_empty: 'Something was added to it meanwhile',
+    trash_full: 'The trash has no room for all of this',
+    zip_too_large: 'This is too much for one zip',
+    too_many_acts: 'Too much is being changed at this moment',
+    too_many_waiting: 'Too many windows are open',
     passkey_invalid: 'The passkey can’t be registered',
     passkeys_unavailable: 'This server can’t have passkeys',
     second_factor_missing: 'Your account has no second factor',
@@ -28,6 +35,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     scopes: 'Choose what the token may do.',
     expiresAt: 'The last day must be in the future, and not later than the server allows.'
   },
+  copyByHand: 'The text is selected. Copy it with Ctrl+C or ⌘C.',
   files: {
     nothingFound: 'No name in this folder or below contains',
     nothingFoundAnywhere: 'No name contains',
@@ -43,6 +51,12 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
         hint: 'Give a star to a file or folder in its menu, and find it here.'
       }
     },
+    trashEmptied: 'The trash is empty.',
+    andOthers: (count: number, isAll: boolean) => isAll
+      ? plural(count, { one: 'and 1 other', other: 'and # others' })
+      : `and more than ${number(count)} others`,
+    deletedFrom: (content: string, folder: string) =>
+      `${content} from ${folder === '' ? 'Files' : visible(folder)}`,
     copyTitle: (name: string) => `Copy ${visible(name)}`,
     copyName: 'Name of the copy',
     copySubmit: 'Make the copy',
@@ -148,6 +162,20 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     none: 'None'
   },
   uploads: {
+    title: 'Uploads',
+    pauseAll: 'Pause all',
+    resumeAll: 'Resume all',
+    clearFinished: 'Clear finished',
+    list: 'List of uploads',
+    more: (count: number) => `and ${number(count)} more`,
+    summary: {
+      uploading: (done: number, all: number) => `${number(done)} of ${number(all)} uploaded`,
+      done: (all: number) => plural(all, { one: '# file uploaded', other: '# files uploaded' }),
+      paused: (count: number) => `${number(count)} paused`,
+      questions: (count: number) => plural(count, { one: '# question', other: '# questions' }),
+      failed: (count: number) => `${number(count)} failed`,
+      unfinished: (count: number) => `${number(count)} unfinished`
+    },
     cancelUnfinished: (name: string) => `Cancel the unfinished upload of ${visible(name)}`,
     pause: (name: string) => `Pause ${visible(name)}`,
     resume: (name: string) => `Resume ${visible(name)}`,
@@ -589,6 +617,29 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
         title: 'A second factor',
         hint: 'Then your password alone is not enough to sign in.'
       }
+    }
+  },
+  photos: {
+    title: 'Upload photos',
+    hint: (folder: string) =>
+      `Photos and videos that are already in ${folder === '' ? 'Files' : visible(folder)} or below are not sent again.`,
+    byMonth: 'Put them into folders by month, such as Camera/2026/11',
+    choose: 'Choose photos and videos',
+    comparing: (done: number, all: number) => `Comparing ${number(done)} of ${number(all)}…`,
+    sent: (count: number) => plural(count, { one: '# uploaded.', other: '# uploaded.' }),
+    left: (count: number) => plural(count, { one: '# is on its way.', other: '# are on their way.' }),
+    there: (count: number) => plural(count, { one: '# was there already.', other: '# were there already.' })
+  },
+  offline: {
+    title: 'You are offline.',
+    hint: 'The lists are as this device last saw them. Files that you add are kept here and go up later.',
+    notKept: (name: string) =>
+      `This browser has no room to keep ${visible(name)}. Leave this page open until it is uploaded.`,
+    leave: {
+      title: 'Some files are not uploaded yet',
+      text: (count: number) =>
+        `${plural(count, { one: '# file waits', other: '# files wait' })} to be uploaded. ` +
+        'If you sign out, this browser forgets what waits.'
     }
   }
 })

@@ -26,14 +26,7 @@ export const texts = (tools: Tools<'en'>) => {
       registration_closed: 'Nobody can create an account here',
       too_many_sign_ins: 'Too many failed sign-ins',
       too_many_codes: 'Too many wrong one-time codes',
-      too_many_registrations: 'Too many accounts were created from your network',
-      folder_into_itself: 'A folder can’t be put into itself',
-      parent_missing: 'The folder is not there any more',
-      folder_not_empty: 'Something was added to it meanwhile',
-      trash_full: 'The trash has no room for all of this',
-      zip_too_large: 'This is too much for one zip',
-      too_many_acts: 'Too much is being changed at this moment',
-      too_many_waiting: 'Too many windows are open'
+      too_many_registrations: 'Too many accounts were created from your network'
     },
     problemHints: {
       ...ofBoth.problemHints,
@@ -43,7 +36,6 @@ export const texts = (tools: Tools<'en'>) => {
     cancel: 'Cancel',
     copy: 'Copy',
     copied: 'Copied.',
-    copyByHand: 'The text is selected. Copy it with Ctrl+C or ⌘C.',
     dismiss: 'Dismiss',
     breakLock: 'Break the lock',
     breakLockHint: 'Do this only if no other program is changing it.',
@@ -115,7 +107,6 @@ export const texts = (tools: Tools<'en'>) => {
       layouts: { list: 'List', tiles: 'Tiles', timeline: 'Timeline' },
       newName: (name: string) => `New name of ${visible(name)}`,
       save: 'Save the name',
-      trashEmptied: 'The trash is empty.',
       menuOf: (name: string) => `Actions for ${visible(name)}`,
       open: 'Open',
       download: 'Download',
@@ -137,11 +128,6 @@ export const texts = (tools: Tools<'en'>) => {
       restored: (name: string) => `Restored: ${visible(name)}`,
       downloadFailed: (name: string) => `Download failed: ${visible(name)}`,
       deleteForGood: 'Delete for good',
-      andOthers: (count: number, isAll: boolean) => isAll
-        ? plural(count, { one: 'and 1 other', other: 'and # others' })
-        : `and more than ${number(count)} others`,
-      deletedFrom: (content: string, folder: string) =>
-        `${content} from ${folder === '' ? 'Files' : visible(folder)}`,
       usage: {
         files: (count: number) => plural(count, { one: '# file', other: '# files' }),
         folders: (count: number) => plural(count, { one: '# folder', other: '# folders' })
@@ -190,7 +176,7 @@ export const texts = (tools: Tools<'en'>) => {
       show: 'Details'
     },
     uploads: {
-      title: 'Uploads',
+      photos: 'Upload photos',
       add: 'Add files',
       dropHere: 'Drop files to upload them',
       dropInto: (folder: string) => `Drop files to upload them to ${visible(folder)}`,
@@ -204,19 +190,6 @@ export const texts = (tools: Tools<'en'>) => {
       ended: 'The upload was ended by another window or device',
       endedDetail: 'Try again to upload the file from the beginning.',
       nameImpossible: 'A file can’t have this name',
-      pauseAll: 'Pause all',
-      resumeAll: 'Resume all',
-      clearFinished: 'Clear finished',
-      list: 'List of uploads',
-      more: (count: number) => `and ${number(count)} more`,
-      summary: {
-        uploading: (done: number, all: number) => `${number(done)} of ${number(all)} uploaded`,
-        done: (all: number) => plural(all, { one: '# file uploaded', other: '# files uploaded' }),
-        paused: (count: number) => `${number(count)} paused`,
-        questions: (count: number) => plural(count, { one: '# question', other: '# questions' }),
-        failed: (count: number) => `${number(count)} failed`,
-        unfinished: (count: number) => `${number(count)} unfinished`
-      },
       announced: {
         added: (count: number) => `Uploading ${number(count)} files.`,
         addedOne: (name: string) => `Uploading ${visible(name)}.`,

@@ -14,6 +14,13 @@ const factorWords: Record<Factor, string> = {
 /** The texts of what is not in the first view of the page of an account, in French. */
 export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): LaterTexts => ({
   problems: {
+    folder_into_itself: 'Un dossier ne peut pas aller dans lui-même',
+    parent_missing: 'Le dossier n’est plus là',
+    folder_not_empty: 'Quelque chose y a été ajouté entre-temps',
+    trash_full: 'La corbeille n’a pas assez de place',
+    zip_too_large: 'C’est trop pour un seul zip',
+    too_many_acts: 'Trop de choses changent en ce moment',
+    too_many_waiting: 'Trop de fenêtres sont ouvertes',
     passkey_invalid: 'La clé d’accès ne peut pas être enregistrée',
     passkeys_unavailable: 'Ce serveur ne peut pas avoir de clés d’accès',
     second_factor_missing: 'Le compte n’a pas de second facteur',
@@ -29,6 +36,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     scopes: 'Choisir ce que le jeton peut faire.',
     expiresAt: 'Le dernier jour est dans l’avenir, mais pas plus tard que le serveur ne le permet.'
   },
+  copyByHand: 'Le texte est sélectionné. Le copier avec Ctrl+C ou ⌘C.',
   files: {
     nothingFound: 'Aucun nom de ce dossier ou plus bas ne contient',
     nothingFoundAnywhere: 'Aucun nom ne contient',
@@ -48,6 +56,12 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
         hint: 'Choisir « Ajouter aux favoris » dans le menu d’un fichier ou d’un dossier pour le retrouver ici.'
       }
     },
+    trashEmptied: 'La corbeille est vide.',
+    andOthers: (count: number, isAll: boolean) => isAll
+      ? plural(count, { one: 'et # autre', many: 'et # d’autres', other: 'et # autres' })
+      : `et plus de ${number(count)} autres`,
+    deletedFrom: (content: string, folder: string) =>
+      `${content} de ${folder === '' ? 'Fichiers' : visible(folder)}`,
     copyTitle: (name: string) => `Copier ${visible(name)}`,
     copyName: 'Nom de la copie',
     copySubmit: 'Faire la copie',
@@ -156,6 +170,24 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     none: 'Aucune'
   },
   uploads: {
+    title: 'Envois',
+    pauseAll: 'Tout suspendre',
+    resumeAll: 'Tout reprendre',
+    clearFinished: 'Masquer les envois finis',
+    list: 'Liste des envois',
+    more: (count: number) => plural(count, { one: 'et # autre', many: 'et # d’autres', other: 'et # autres' }),
+    summary: {
+      uploading: (done: number, all: number) =>
+        `${plural(done, { one: '# envoyé', many: '# envoyés', other: '# envoyés' })} sur ${number(all)}`,
+      done: (all: number) => plural(all, {
+        one: '# fichier envoyé', many: '# de fichiers envoyés', other: '# fichiers envoyés'
+      }),
+      paused: (count: number) => plural(count, { one: '# suspendu', many: '# suspendus', other: '# suspendus' }),
+      questions: (count: number) =>
+        plural(count, { one: '# question', many: '# de questions', other: '# questions' }),
+      failed: (count: number) => plural(count, { one: '# échec', many: '# d’échecs', other: '# échecs' }),
+      unfinished: (count: number) => plural(count, { one: '# inachevé', many: '# inachevés', other: '# inachevés' })
+    },
     cancelUnfinished: (name: string) => `Annuler l’envoi inachevé de ${visible(name)}`,
     pause: (name: string) => `Suspendre ${visible(name)}`,
     resume: (name: string) => `Reprendre ${visible(name)}`,
@@ -613,6 +645,33 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
         title: 'Un second facteur',
         hint: 'Le mot de passe seul ne suffit alors plus pour se connecter.'
       }
+    }
+  },
+  photos: {
+    title: 'Envoyer des photos',
+    hint: (folder: string) =>
+      `Ce qui est déjà dans ${folder === '' ? 'Fichiers' : visible(folder)} ou plus bas n’est pas envoyé de nouveau.`,
+    byMonth: 'Ranger par mois, par exemple dans Camera/2026/11',
+    choose: 'Choisir des photos et des vidéos',
+    comparing: (done: number, all: number) => `Comparaison : ${number(done)} sur ${number(all)}…`,
+    sent: (count: number) => plural(count, { one: '# envoyée.', many: '# envoyées.', other: '# envoyées.' }),
+    left: (count: number) =>
+      plural(count, { one: '# est en route.', many: '# sont en route.', other: '# sont en route.' }),
+    there: (count: number) =>
+      plural(count, { one: '# était déjà là.', many: '# étaient déjà là.', other: '# étaient déjà là.' })
+  },
+  offline: {
+    title: 'Vous êtes hors ligne.',
+    hint: 'Les listes datent de la dernière visite sur cet appareil. Les fichiers que vous ajoutez sont gardés ici ' +
+      'et envoyés plus tard.',
+    notKept: (name: string) =>
+      `Le navigateur n’a pas la place de garder ${visible(name)}. ` +
+      'Laissez la page ouverte jusqu’à la fin de l’envoi.',
+    leave: {
+      title: 'Des fichiers ne sont pas encore envoyés',
+      text: (count: number) =>
+        `${plural(count, { one: '# fichier attend', many: '# fichiers attendent', other: '# fichiers attendent' })} ` +
+        'd’être envoyés. Si vous vous déconnectez, le navigateur oublie ce qui attend.'
     }
   }
 })

@@ -29,14 +29,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       registration_closed: 'Personne ne peut créer de compte ici',
       too_many_sign_ins: 'Trop de connexions ratées',
       too_many_codes: 'Trop de codes faux',
-      too_many_registrations: 'Trop de comptes ont été créés depuis ce réseau',
-      folder_into_itself: 'Un dossier ne peut pas aller dans lui-même',
-      parent_missing: 'Le dossier n’est plus là',
-      folder_not_empty: 'Quelque chose y a été ajouté entre-temps',
-      trash_full: 'La corbeille n’a pas assez de place',
-      zip_too_large: 'C’est trop pour un seul zip',
-      too_many_acts: 'Trop de choses changent en ce moment',
-      too_many_waiting: 'Trop de fenêtres sont ouvertes'
+      too_many_registrations: 'Trop de comptes ont été créés depuis ce réseau'
     },
     problemHints: {
       ...ofBoth.problemHints,
@@ -46,7 +39,6 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
     cancel: 'Annuler',
     copy: 'Copier',
     copied: 'Copié.',
-    copyByHand: 'Le texte est sélectionné. Le copier avec Ctrl+C ou ⌘C.',
     dismiss: 'Masquer',
     breakLock: 'Forcer le verrou',
     breakLockHint: 'Seulement si aucun autre programme n’y travaille.',
@@ -123,7 +115,6 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       layouts: { list: 'Liste', tiles: 'Mosaïque', timeline: 'Chronologie' },
       newName: (name: string) => `Nouveau nom de ${visible(name)}`,
       save: 'Enregistrer le nom',
-      trashEmptied: 'La corbeille est vide.',
       menuOf: (name: string) => `Actions pour ${visible(name)}`,
       open: 'Ouvrir',
       download: 'Télécharger',
@@ -146,11 +137,6 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       restored: (name: string) => `Restauré : ${visible(name)}`,
       downloadFailed: (name: string) => `Échec du téléchargement : ${visible(name)}`,
       deleteForGood: 'Supprimer définitivement',
-      andOthers: (count: number, isAll: boolean) => isAll
-        ? plural(count, { one: 'et # autre', many: 'et # d’autres', other: 'et # autres' })
-        : `et plus de ${number(count)} autres`,
-      deletedFrom: (content: string, folder: string) =>
-        `${content} de ${folder === '' ? 'Fichiers' : visible(folder)}`,
       usage: {
         files,
         folders: (count: number) => plural(count, { one: '# dossier', many: '# de dossiers', other: '# dossiers' })
@@ -208,7 +194,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       show: 'Détails'
     },
     uploads: {
-      title: 'Envois',
+      photos: 'Envoyer des photos',
       add: 'Envoyer des fichiers',
       dropHere: 'Déposer ici pour envoyer',
       dropInto: (folder: string) => `Déposer ici pour envoyer dans ${visible(folder)}`,
@@ -225,23 +211,6 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       ended: 'Une autre fenêtre ou un autre appareil a mis fin à cet envoi',
       endedDetail: 'Réessayer pour envoyer le fichier depuis le début.',
       nameImpossible: 'Un fichier ne peut pas s’appeler ainsi',
-      pauseAll: 'Tout suspendre',
-      resumeAll: 'Tout reprendre',
-      clearFinished: 'Masquer les envois finis',
-      list: 'Liste des envois',
-      more: (count: number) => plural(count, { one: 'et # autre', many: 'et # d’autres', other: 'et # autres' }),
-      summary: {
-        uploading: (done: number, all: number) =>
-          `${plural(done, { one: '# envoyé', many: '# envoyés', other: '# envoyés' })} sur ${number(all)}`,
-        done: (all: number) => plural(all, {
-          one: '# fichier envoyé', many: '# de fichiers envoyés', other: '# fichiers envoyés'
-        }),
-        paused: (count: number) => plural(count, { one: '# suspendu', many: '# suspendus', other: '# suspendus' }),
-        questions: (count: number) =>
-          plural(count, { one: '# question', many: '# de questions', other: '# questions' }),
-        failed: (count: number) => plural(count, { one: '# échec', many: '# d’échecs', other: '# échecs' }),
-        unfinished: (count: number) => plural(count, { one: '# inachevé', many: '# inachevés', other: '# inachevés' })
-      },
       announced: {
         added: (count: number) => `Envoi de ${files(count)}.`,
         addedOne: (name: string) => `Envoi de ${visible(name)}.`,

@@ -1,7 +1,14 @@
 import { joined, lastOf, parentOf } from '../paths.ts'
 
 /** A file with the path under which it is to be stored. */
-export interface NamedFile { readonly file: File, readonly name: string }
+export interface NamedFile {
+  readonly file: File
+  readonly name: string
+  /** Whether it may have been stored already. */
+  readonly isDoubtful?: boolean
+  /** Whether it gets another name if this one is taken. */
+  readonly keepsBoth?: boolean
+}
 
 /** The longest name of a file in its folder, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 255

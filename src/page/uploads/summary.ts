@@ -1,5 +1,5 @@
 import { computed } from '@preact/signals'
-import { texts } from '../texts.ts'
+import { texts } from '../later-texts.ts'
 import { unfinished } from './unfinished.ts'
 import { counts } from './upload-list.ts'
 

@@ -37,6 +37,12 @@ export const counts = computed(() => {
   return counts
 })
 
+/** What the title of the window begins with while files are being sent. */
+export const titleStart = signal('')
+
+/** Whether this browser keeps the files of all uploads, also after the page is closed. */
+export const areKept = signal(false)
+
 /** The names of {@link namesBegun}, as they are shown. */
 export const begunNames = computed(() => namesBegun(shownUploads.value))
 
@@ -80,6 +86,10 @@ export function isResumable ({ state }: Upload): boolean {
   const now = state.peek()
   if (now.kind !== 'failed') return now.kind === 'paused'
   return !(now.error instanceof MagicStoreError) || now.error.status === 401 || now.error.status >= 500
+}
+
+export function isUnsent ({ state }: Upload): boolean {
+  return state.peek().kind !== 'stored'
 }
 
 /** Whether an upload waits for the user. */

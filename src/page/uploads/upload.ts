@@ -41,16 +41,16 @@ export interface Upload {
 let count = 0
 
 /** A new upload, which waits. */
-export function createUpload ({ file, name }: NamedFile): Upload {
+export function createUpload ({ file, name, isDoubtful = false, keepsBoth = false }: NamedFile): Upload {
   return {
     key: ++count,
     file,
     chosenName: name,
     name: signal(name),
     id: undefined,
-    isDoubtful: false,
+    isDoubtful,
     replacedTag: undefined,
-    keepsBoth: false,
+    keepsBoth,
     state: signal({ kind: 'waiting' }),
     sentBytes: signal(0),
     speed: createSpeedMeter(),

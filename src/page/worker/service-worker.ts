@@ -1,3 +1,4 @@
+import { openOffline } from './offline-page.ts'
 import { takeShares } from './share-target.ts'
 import { passBy } from './static-routing.ts'
 
@@ -14,6 +15,7 @@ const folder = `${worker.registration.scope}uploads/`
 const zip = `${worker.registration.scope}zip?`
 
 takeShares(worker)
+openOffline(worker)
 worker.addEventListener('install', event => {
   void worker.skipWaiting()
   event.waitUntil(passBy(event))

@@ -377,7 +377,10 @@ browserTest('if registration is closed, the page does not offer it, and users th
 })
 
 browserTest('a server that does not answer, a lost connection, and rate limits with the time to wait are shown', async t => {
-  const { page, server } = await openPageAs(t, { settings: { SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '1' } })
+  const server = await sharedServer({ SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '1' })
+  const { user: [username] } = await signUp(server)
+  // Nobody has signed in before, so that there are no lists to show.
+  const { page } = await openPage(t, server.url)
   await server.send('POST', '/api/users', { json: { username: 'ann', password: PASSWORD } })
   await page.route('**/api/session', route => route.abort())
   await page.reload()
@@ -390,7 +393,7 @@ browserTest('a server that does not answer, a lost connection, and rate limits w
   await shows(t, () => isFocused(button(page, 'Try again')), true)
   await page.unroute('**/api/session')
   await page.keyboard.press('Enter')
-  await signedIn(page)
+  await signInOn(page, username)
 
   await page.context().setOffline(true)
   await button(page, 'Sign out').click()

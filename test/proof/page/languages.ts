@@ -157,7 +157,8 @@ browserTest('a language that is written from right to left fits a phone, and its
   for (const name of ['a.txt', 'b.txt', 'dir/c.txt']) await server.put(name, 'hello', 'text/plain')
   await server.put('d.png', PICTURE.bytes, PICTURE.type)
   const shared = await giveAway(server, server.token, { name: 'dir' })
-  const { page } = await openPage(t, server.url, phone)
+  // The service worker would answer with the texts that it keeps.
+  const { page } = await openPage(t, server.url, { ...phone, serviceWorkers: 'block' })
   await turnTexts(page)
   await page.reload()
   const { page: { sign, files, views, uploads }, later } = wordsIn('en')

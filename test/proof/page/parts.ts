@@ -1,15 +1,23 @@
 import type { Page } from 'playwright-core'
+import type { Test } from 'tap'
 import { browserTest, isFocused, shows } from '../browser.ts'
 import { choose, fileButton, menuButton, noDialog, press, visitAs } from '../files-page.ts'
 import { giveAway, heading, openLink, startLinks } from '../links-page.ts'
-import { checkAccessible, checkFits, goTo, hasFocusIn } from '../page.ts'
+import { checkAccessible, checkFits, goTo, hasFocusIn, isKept } from '../page.ts'
+
+/** Makes the browser forget the scripts that it keeps for when there is no network. */
+async function forgetPage (t: Test, page: Page): Promise<void> {
+  await isKept(t, page)
+  await page.evaluate(async () => { for (const name of await caches.keys()) await caches.delete(name) })
+}
 
 /** How the server answers requests for what is not in the first view. */
 interface Answers { kind: 'as usual' | 'none' | 'another version' }
 
 async function routeParts (page: Page): Promise<Answers> {
   const answers: Answers = { kind: 'as usual' }
-  await page.route('**/assets/parts-*.js', route => {
+  // Not only those of the page, as the service worker sends them.
+  await page.context().route('**/assets/parts-*.js', route => {
     if (answers.kind === 'none') return route.abort()
     return answers.kind === 'another version' ? route.fulfill({ status: 404 }) : route.continue()
   })
@@ -25,6 +33,7 @@ browserTest('what is not in the first view is fetched ahead; where it can\'t be 
   await shows(t, async () => requested.some(address => address.includes('/assets/parts-')), true, 'nothing was opened')
   const answers = await routeParts(page)
   answers.kind = 'none'
+  await forgetPage(t, page)
   await page.reload()
   await fileButton(page, 'a.txt').click()
   await missing(page).getByText('This part of the page could not be loaded.').waitFor()
@@ -41,6 +50,7 @@ browserTest('what is not in the first view is fetched ahead; where it can\'t be 
   t.ok(await isFocused(fileButton(page, 'a.txt')), 'the focus returns')
 
   answers.kind = 'none'
+  await forgetPage(t, page)
   await page.reload()
   await menuButton(page, 'a.txt').click()
   await page.getByRole('menuitem', { name: 'Versions', exact: true }).click()
@@ -61,6 +71,7 @@ browserTest('after an upgrade of the server, a part of the page that is gone can
   const { page } = await visitAs(t, { 'a.txt': 'the text' })
   const answers = await routeParts(page)
   answers.kind = 'another version'
+  await forgetPage(t, page)
   await page.reload()
   await choose(page, 'a.txt', 'Versions')
   await missing(page).getByText('The server has another version of this page.').waitFor()
