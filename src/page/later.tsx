@@ -24,10 +24,12 @@ interface Parts {
   readonly SetUpDialog: typeof import('./factors/set-up-dialog.tsx').SetUpDialog
   readonly SharedQuestion: typeof import('./uploads/shared-question.tsx').SharedQuestion
   readonly ShortcutsDialog: typeof import('./shortcuts-dialog.tsx').ShortcutsDialog
+  readonly TilePicture: typeof import('./pictures/tile-picture.tsx').TilePicture
   readonly TrashView: typeof import('./files/trash-view.tsx').TrashView
   readonly UnfinishedList: typeof import('./uploads/unfinished-list.tsx').UnfinishedList
   readonly UploadRows: typeof import('./uploads/upload-rows.tsx').UploadRows
   readonly Versions: typeof import('./files/versions.tsx').Versions
+  readonly pictureUploaded: typeof import('./pictures/small-pictures.ts').pictureUploaded
 }
 
 const { provide, load, part } = createParts<Parts>()
@@ -46,6 +48,7 @@ export const UploadRows = part('UploadRows', missing => missing)
 export const UnfinishedList = part('UnfinishedList', () => <></>)
 export const SharedQuestion = part('SharedQuestion', () => <></>)
 export const EntryDetails = part('EntryDetails', missing => missing)
+export const TilePicture = part('TilePicture', () => <></>)
 export const ProviderSignIn = part('ProviderSignIn', missing => missing)
 
 export const AccountView = part('AccountView', viewOf(texts.views.account))

@@ -16,12 +16,14 @@ import { ProviderReturn } from './identities/provider-return.tsx'
 import { ProviderSignIn } from './identities/provider-sign-in.tsx'
 import { LinkDialog } from './links/link-dialog.tsx'
 import { LinksView } from './links/links-view.tsx'
+import { pictureUploaded } from './pictures/small-pictures.ts'
+import { TilePicture } from './pictures/tile-picture.tsx'
 import { ShortcutsDialog } from './shortcuts-dialog.tsx'
 import { SharedQuestion } from './uploads/shared-question.tsx'
 import { UnfinishedList } from './uploads/unfinished-list.tsx'
 import { UploadRows } from './uploads/upload-rows.tsx'
 
-/** The components that are not in the first view of the page. */
+/** The components and functions that are not in the first view of the page. */
 export const parts = {
   AccountView,
   ChosenRemoval,
@@ -41,8 +43,10 @@ export const parts = {
   SetUpDialog,
   SharedQuestion,
   ShortcutsDialog,
+  TilePicture,
   TrashView,
   UnfinishedList,
   UploadRows,
-  Versions
+  Versions,
+  pictureUploaded
 }

@@ -543,5 +543,9 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       undo: 'Strg+Z',
       all: 'Strg+A'
     }
+  },
+  pictures: {
+    notShown: (ending: string) =>
+      `Dieser Browser kann ${ending}-Dateien nicht anzeigen. Herunterladen, um sie zu sehen.`
   }
 })

@@ -532,6 +532,9 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       undo: 'Ctrl+Z',
       all: 'Ctrl+A'
     }
+  },
+  pictures: {
+    notShown: (ending: string) => `This browser can’t show ${ending} files. Download the file to see it.`
   }
 })
 

@@ -551,5 +551,9 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       undo: 'Ctrl+Z',
       all: 'Ctrl+A'
     }
+  },
+  pictures: {
+    notShown: (ending: string) =>
+      `Ce navigateur ne sait pas afficher les fichiers ${ending}. Télécharger le fichier pour le voir.`
   }
 })
