@@ -1,10 +1,12 @@
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
+import { sha256Of } from '../../kit/digests.ts'
 import { jpegOf, tiffOf, withExif, type TiffField } from '../../kit/pictures.ts'
 import { KIB, MIB, sizes } from '../../kit/sizes.ts'
 import { browserTest, shows } from '../browser.ts'
 import { addTo, fileButton, press, visitAs, type Content, type FilesVisit } from '../files-page.ts'
-import { openPage, signInOn } from '../page.ts'
+import { giveAway, openLink, startLinks } from '../links-page.ts'
+import { checkAccessible, checkFits, openPage, signInOn } from '../page.ts'
 import { colorOf, openDrawing, showTiles, tile } from '../tiles-page.ts'
 
 const COLORS = ['200 10 10', '10 200 10', '10 10 200', '200 200 10', '200 10 200', '10 200 200', '120 60 10', '60 10 120']
@@ -200,4 +202,45 @@ browserTest('photos that are scrolled through for the first time read less than 
     t.comment(`${read.files} + ${read.thumbnails} bytes`)
     t.ok(read.files + read.thumbnails < most, `${read.files} + ${read.thumbnails} of ${most} bytes`)
   }
+})
+
+browserTest('visitors of a folder see the small pictures of its photos, and read no photo for them', async t => {
+  const draw = await openDrawing(t)
+  const server = await startLinks(t)
+  const put = async (color: string) => {
+    const photo = await draw({ type: 'image/png', width: 90, height: 60, color: rgb(color) })
+    await server.send('PUT', '/uploads/box%2Fin%2Fa.png', { token: server.token, body: photo })
+    const headers = { 'if-match': `"${sha256Of(photo)}"` }
+    const { status } = await server.send('PUT', '/api/files/box%2Fin%2Fa.png/thumbnail', { token: server.token, body: await thumbnailOf(draw, color), headers })
+    t.equal(status, 200)
+  }
+  await put(COLORS[0]!)
+  await server.put('box/in/b.png', 'no picture', 'image/png')
+  const { url } = await giveAway(server, server.token, { name: 'box' })
+  const { page, requested } = await openLink(t, `${url}#in`, { viewport: { width: 390, height: 844 } })
+  const row = (name: string) => page.getByRole('row').filter({ has: page.getByRole('button', { name, exact: true }) })
+  const shown = () => row('a.png').locator('img').evaluate((image: HTMLImageElement) => {
+    const canvas = new OffscreenCanvas(1, 1)
+    const context = canvas.getContext('2d')!
+    context.drawImage(image, 0, 0, 1, 1)
+    return Array.from(context.getImageData(0, 0, 1, 1).data.slice(0, 3), value => Math.round(value / 10) * 10).join(' ')
+  })
+  await shows(t, shown, COLORS[0])
+  t.equal(await row('b.png').locator('img').count(), 0)
+  t.equal(await row('b.png').locator('svg').first().isVisible(), true)
+  await checkAccessible(t, page, 'a folder with pictures')
+  await checkFits(t, page, 'a folder with pictures')
+  await server.put('box/in/c.heic', 'no picture', 'image/heic')
+  const headers = { 'if-match': `"${sha256Of(Buffer.from('no picture'))}"` }
+  await server.send('PUT', '/api/files/box%2Fin%2Fc.heic/thumbnail', { token: server.token, body: await thumbnailOf(draw, COLORS[2]!), headers })
+  await page.reload()
+  await row('c.heic').getByRole('button').click()
+  await page.getByRole('dialog').getByText('The browser can’t show this file.').waitFor()
+  await shows(t, () => page.getByRole('dialog').locator('img').evaluate((image: HTMLImageElement) => image.naturalWidth), 160, 'its small picture, with the reason')
+  await page.keyboard.press('Escape')
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  await put(COLORS[1]!)
+  await page.reload()
+  await shows(t, shown, COLORS[1], 'of the new content')
+  t.same(requested.filter(address => /files.*(?:a|b)\.png/.test(address)), [])
 })
