@@ -49,7 +49,7 @@ export function PreviewDialog ({ file, onMove, onClose }: PreviewDialogProps) {
           <span class='muted'>{formatSize(file.size)}</span>
         </div>
         <DownloadFailure />
-        <FilePreview key={file.name} file={{ ...file, picture: pictureOf(file) }} />
+        <FilePreview key={file.name} file={file} picture={pictureOf(file)} />
       </div>
     </Dialog>
   )

@@ -34,13 +34,7 @@ export const visit = signal<Visit>({ kind: 'loading' })
 export const linkAddress = new URL(location.pathname, location.href).href.replace(/\/$/, '')
 
 /** A file of the link, as far as a preview needs it. */
-export interface ShownFile {
-  readonly name: string
-  readonly type: string
-  readonly size: number
-  /** The address of its small picture, which is shown if the browser can't show the file. */
-  readonly picture?: string | undefined
-}
+export interface ShownFile { readonly name: string, readonly type: string, readonly size: number }
 
 /** Whether the page can show a file in this browser. */
 export function canShow (file: ShownFile): boolean {
