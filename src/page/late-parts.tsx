@@ -43,14 +43,15 @@ export function createParts<Parts extends object> () {
     importParts = take
   }
 
-  /** Loads the parts, unless they are there or on their way. */
-  function load (): Promise<void> {
+  /** Loads the parts, unless they are there or on their way. Undefined if they can't be loaded. */
+  async function load (): Promise<Parts | undefined> {
     running ??= attempt().finally(() => { if (parts.peek() === undefined) running = undefined })
-    return running
+    await running
+    return parts.peek()
   }
 
   function Missing () {
-    const loading = useAction(load)
+    const loading = useAction(async () => { await load() })
     useLayoutEffect(() => { void loading.run() }, [])
     if (failure.value === undefined) return <p class='muted' role='status'>{frameTexts.loading}</p>
     return (

@@ -32,10 +32,12 @@ interface Parts {
   readonly SetUpDialog: typeof import('./factors/set-up-dialog.tsx').SetUpDialog
   readonly SharedQuestion: typeof import('./uploads/shared-question.tsx').SharedQuestion
   readonly ShortcutsDialog: typeof import('./shortcuts-dialog.tsx').ShortcutsDialog
+  readonly TilePicture: typeof import('./pictures/tile-picture.tsx').TilePicture
   readonly TimelineView: typeof import('./timeline/timeline-view.tsx').TimelineView
   readonly TrashView: typeof import('./files/trash-view.tsx').TrashView
   readonly Unreachable: typeof import('./offline/unreachable.tsx').Unreachable
   readonly Versions: typeof import('./files/versions.tsx').Versions
+  readonly pictureUploaded: typeof import('./pictures/small-pictures.ts').pictureUploaded
 }
 
 const { provide, load, part } = createParts<Parts>()
@@ -59,6 +61,7 @@ export const Panel = part('Panel', missing => (
 ))
 export const Offline = part('Offline', () => <></>)
 export const SharedQuestion = part('SharedQuestion', () => <></>)
+export const TilePicture = part('TilePicture', () => <></>)
 export const ProviderSignIn = part('ProviderSignIn', missing => missing)
 
 export const AccountView = part('AccountView', viewOf(texts.views.account))

@@ -10,6 +10,7 @@ import { loadParts, provideParts } from './later.tsx'
 import { restoreSession, watchSession } from './session.ts'
 import { session } from './session-state.ts'
 import { removeNamedFingerprints } from './uploads/fingerprints.ts'
+import { watchStored } from './uploads/outcome.ts'
 import { watchView } from './view.ts'
 import { connectWorker } from './worker-link.ts'
 
@@ -20,6 +21,7 @@ watchSession()
 watchView()
 watchDialogs()
 watchChanges()
+watchStored((file, local) => { void loadParts().then(parts => parts?.pictureUploaded(file, local)) })
 guardFocus()
 // Without the service worker, downloads are loaded into memory first.
 connectWorker().catch(() => {})

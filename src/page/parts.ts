@@ -22,12 +22,14 @@ import { LeaveQuestion } from './offline/leave-question.tsx'
 import { Offline } from './offline/offline.tsx'
 import { Unreachable } from './offline/unreachable.tsx'
 import { PhotoDialog } from './photos/photo-dialog.tsx'
+import { pictureUploaded } from './pictures/small-pictures.ts'
+import { TilePicture } from './pictures/tile-picture.tsx'
 import { ShortcutsDialog } from './shortcuts-dialog.tsx'
 import { Panel } from './uploads/panel.tsx'
 import { SharedQuestion } from './uploads/shared-question.tsx'
 import { TimelineView } from './timeline/timeline-view.tsx'
 
-/** The components that are not in the first view of the page. */
+/** The components and functions that are not in the first view of the page. */
 export const parts = {
   AccountView,
   ChosenRemoval,
@@ -54,8 +56,10 @@ export const parts = {
   SetUpDialog,
   SharedQuestion,
   ShortcutsDialog,
+  TilePicture,
   TimelineView,
   TrashView,
   Unreachable,
-  Versions
+  Versions,
+  pictureUploaded
 }

@@ -5,8 +5,9 @@ import { baseUrl, folder } from './folder.ts'
 import { assertPasskey } from './factors/passkeys.ts'
 import { withProof } from './factors/proof.ts'
 import { forget } from './kept.ts'
+import { forgetPictures } from './pictures/kept-pictures.ts'
 import { loadKey, removeKey, saveKey } from './session-key.ts'
-import { session, usernameOf } from './session-state.ts'
+import { session, usernameOf, type SessionState } from './session-state.ts'
 import { providerName } from './settings.ts'
 import { texts } from './texts.ts'
 
@@ -62,7 +63,7 @@ export async function restoreSession (): Promise<void> {
   session.value = { kind: 'loading' }
   try {
     const found = await findSession()
-    if (found === undefined) session.value = { kind: 'none' }
+    if (found === undefined) endWith({ kind: 'none' })
     else openWith(found)
   } catch (error) {
     session.value = { kind: 'unreachable', error }
@@ -135,7 +136,7 @@ export async function signOut (): Promise<void> {
 export async function leave (farewell?: string, isReset = false): Promise<void> {
   isLeaving = true
   await forget(usernameOf(session.peek()))
-  await removeKey()
+  await Promise.all([removeKey(), forgetPictures()])
   tellWindows('left')
   history.replaceState({ farewell, isReset }, '', folder)
   startAnew()
@@ -271,5 +272,11 @@ function end (): void {
   if (isLeaving) return
   newest = undefined
   const state = session.value
-  if ('username' in state) session.value = { ...state, kind: 'ended' }
+  if ('username' in state) endWith({ ...state, kind: 'ended' })
+}
+
+/** Nothing of the user stays in this browser while nobody is signed in. */
+function endWith (state: SessionState): void {
+  session.value = state
+  void forgetPictures()
 }

@@ -40,6 +40,7 @@ const TABLE = {
   pageFolderUploads: [30, 30, 300],
   pageFolders: [210, 210, 450],
   pagePhotos: [110, 110, 300],
+  pageScrolled: [60, 60, 1000],
   pageSelected: [210, 210, 650],
   pageStoryBytes: [2 * MIB, 2 * MIB, 50 * MIB],
   passwordChangeRaces: [3, 3, 10],

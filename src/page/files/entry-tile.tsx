@@ -47,7 +47,7 @@ function Opener ({ entry, tabIndex, onOpen }: OpenerProps) {
   }
   return (
     <button type='button' class='opener' data-cell tabIndex={tabIndex} aria-label={nameLabel(entry)} onClick={onOpen}>
-      <Thumbnail key={entry.sha256} file={entry} />
+      <Thumbnail file={entry} />
       {name}
     </button>
   )

@@ -14,12 +14,22 @@ const TEXT_ENDING = new RegExp(`\\.(?:${TEXT_ENDINGS})$`, 'i')
 
 const UNKNOWN_TYPE = 'application/octet-stream'
 
+/** Endings of raw files of the TIFF kind, whose types not every system knows. */
+const RAW_ENDING = /\.(?:3fr|arw|cr2|dng|nef|nrw|orf|pef|rw2|sr[2w])$/i
+
+/** Whether a file has what the sensor of a camera measured. Browsers do not show it. */
+export function isRaw ({ name }: { name: string }): boolean {
+  return RAW_ENDING.test(name)
+}
+
 export function kindOf ({ name, type }: { name: string, type: string }): Kind {
   const [, family = ''] = /^(image|audio|video)\//i.exec(type) ?? []
   if (family !== '') return family.toLowerCase() as Kind
   if (/^application\/pdf\b/i.test(type)) return 'pdf'
   if (TEXT_TYPE.test(type)) return 'text'
-  return type === UNKNOWN_TYPE && TEXT_ENDING.test(name) ? 'text' : 'other'
+  if (type !== UNKNOWN_TYPE) return 'other'
+  if (isRaw({ name })) return 'image'
+  return TEXT_ENDING.test(name) ? 'text' : 'other'
 }
 
 /** The kinds, and others that have no preview, but a colour. */

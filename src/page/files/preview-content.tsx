@@ -2,16 +2,15 @@ import { useEffect, useState } from 'preact/hooks'
 import { formatSize } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../later-texts.ts'
+import { mayNeedPicture, pictureOf, type ShownContent } from '../pictures/picture-of.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { visibleName } from '../visible-name.ts'
 import { bytesAddress } from '../worker-link.ts'
-import { readBytes, type Bytes } from './downloads.ts'
+import { readBytes } from './downloads.ts'
 import { kindOf } from './kinds.ts'
 import { Media, type MediaKind } from './media.tsx'
 import { PdfViewer } from './pdf-viewer.tsx'
 import { decoded, ShownText, TEXT_BYTES } from './shown-text.tsx'
-
-interface PreviewedFile extends Bytes { readonly type: string }
 
 /** The signature of a PDF, which is within its first 1,024 bytes. */
 const PDF_MARK = '%PDF-'
@@ -25,14 +24,14 @@ const MAX_MEMORY_BYTES = 100 * 1000 ** 2
  * for bytes of a wrong type too: images and media are not parsed as documents, and the server forbids browsers to guess
  * the type.
  */
-export function PreviewContent ({ content }: { content: PreviewedFile }) {
+export function PreviewContent ({ content }: { content: ShownContent }) {
   const [failure, setFailure] = useState<{ error?: unknown } | undefined>()
   const kind = kindOf(content)
   const obstacle = obstacleOf(content)
   // The event of an element has no reason. If the server refused, it refuses this request too.
   const explain = () => { readBytes(content, 1).then(() => setFailure({}), (error: unknown) => setFailure({ error })) }
   if (failure?.error !== undefined) return <ProblemText error={failure.error} />
-  if (failure !== undefined) return <p class='no-preview muted'>{texts.files.brokenPreview}</p>
+  if (failure !== undefined) return <p class='no-preview muted'>{brokenText(content)}</p>
   if (obstacle !== undefined) return <p class='no-preview muted'>{obstacle}</p>
   if (kind === 'other') return <p class='no-preview muted'>{texts.files.noPreview}</p>
   if (kind === 'text') return <TextPreview content={content} />
@@ -41,7 +40,7 @@ export function PreviewContent ({ content }: { content: PreviewedFile }) {
 }
 
 /** Why this browser can't show a file that others, or this one over HTTPS, can. */
-function obstacleOf (content: PreviewedFile): string | undefined {
+function obstacleOf (content: ShownContent): string | undefined {
   const kind = kindOf(content)
   if (kind === 'other' || kind === 'text') return undefined
   if (kind === 'pdf' && !navigator.pdfViewerEnabled) return texts.files.noPdfViewer
@@ -49,7 +48,13 @@ function obstacleOf (content: PreviewedFile): string | undefined {
   return isSecureContext ? texts.files.noWorker : texts.files.insecure
 }
 
-interface MediaPreviewProps { content: PreviewedFile, kind: MediaKind, onFail: () => void }
+function brokenText (content: ShownContent): string {
+  if (!mayNeedPicture(content)) return texts.files.brokenPreview
+  const [, ending = content.type] = /\.([a-z0-9]{1,5})$/i.exec(content.name) ?? []
+  return texts.pictures.notShown(ending.toUpperCase())
+}
+
+interface MediaPreviewProps { content: ShownContent, kind: MediaKind, onFail: () => void }
 
 function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
   const { value: address, error } = useAddress(content)
@@ -58,7 +63,7 @@ function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
 }
 
 /** A PDF in the browser's viewer, if its bytes are those of a PDF. */
-function PdfPreview ({ content, onFail }: { content: PreviewedFile, onFail: () => void }) {
+function PdfPreview ({ content, onFail }: { content: ShownContent, onFail: () => void }) {
   const { value: isPdf, error } = useLoaded(async signal => {
     const bytes = await readBytes(content, PDF_MARK_BYTES, signal)
     return (await bytes.text()).includes(PDF_MARK)
@@ -69,11 +74,13 @@ function PdfPreview ({ content, onFail }: { content: PreviewedFile, onFail: () =
 }
 
 /** The address of the bytes: at the service worker, or in memory. */
-function useAddress (content: PreviewedFile): { value: string | undefined, error?: unknown } {
-  const address = bytesAddress(content)
+function useAddress (content: ShownContent): { value: string | undefined, error?: unknown } {
+  const address = mayNeedPicture(content) ? undefined : bytesAddress(content)
   const loaded = useLoaded(async signal => {
-    if (address !== undefined) return
-    const bytes = await readBytes(content, content.size, signal)
+    const picture = await pictureOf(content, signal)
+    const whole = bytesAddress(content)
+    if (picture === undefined && whole !== undefined) return whole
+    const bytes = picture ?? await readBytes(content, content.size, signal)
     signal?.throwIfAborted()
     const url = URL.createObjectURL(bytes)
     signal?.addEventListener('abort', () => URL.revokeObjectURL(url))
@@ -82,7 +89,7 @@ function useAddress (content: PreviewedFile): { value: string | undefined, error
   return address === undefined ? loaded : { value: address }
 }
 
-function TextPreview ({ content }: { content: PreviewedFile }) {
+function TextPreview ({ content }: { content: ShownContent }) {
   const { value: text, error } = useLoaded(async signal =>
     decoded(await readBytes(content, TEXT_BYTES, signal), content.type))
   if (text === undefined) return <Unloaded error={error} />

@@ -1,4 +1,3 @@
-import { kindOf } from '../files/kinds.ts'
 import { FileName } from '../file-name.tsx'
 import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
@@ -7,6 +6,7 @@ import { Time } from '../time.tsx'
 import { DownloadLink } from './download-link.tsx'
 import { isFolder, type Entry, type FileEntry } from './folder-entries.ts'
 import { folderAddress } from './open-folder.ts'
+import { SmallPicture } from './small-picture.tsx'
 import { texts } from './texts.ts'
 import { canShow } from './visit.ts'
 
@@ -28,7 +28,7 @@ export function EntryCells ({ entry, isActive, onShow }: EntryCellsProps) {
       </>
     )
   }
-  const icon = <Icon name={kindOf(entry)} />
+  const icon = <SmallPicture key={entry.sha256} file={entry} />
   return (
     <>
       <div role='gridcell' class='name-cell'>

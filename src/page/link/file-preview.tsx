@@ -12,12 +12,26 @@ import { whyNot } from './download-link.tsx'
 import { texts } from './texts.ts'
 import { ask, bytesAddress, bytesPath, followRefusal, type ShownFile } from './visit.ts'
 
+interface FilePreviewProps {
+  file: ShownFile
+  /** The address of its small picture, which is shown if the browser can't show the file. */
+  picture?: string | undefined
+}
+
 /** Shows an image, a sound, a video, a PDF or a text. Nothing in a file can run: markup is shown as text. */
-export function FilePreview ({ file }: { file: ShownFile }) {
+export function FilePreview ({ file, picture }: FilePreviewProps) {
   const [failure, setFailure] = useState<string>()
+  const [isShownSmall, setShownSmall] = useState(picture !== undefined)
   const name = visibleName(lastOf(file.name))
   const kind = kindOf(file)
-  if (failure !== undefined) return <p class='no-preview muted' role='status'>{failure}</p>
+  if (failure !== undefined) {
+    return (
+      <>
+        {isShownSmall && <img class='shown' src={picture} alt={name} onError={() => setShownSmall(false)} />}
+        <p class='no-preview muted' role='status'>{failure}</p>
+      </>
+    )
+  }
   switch (kind) {
     case 'image': case 'audio': case 'video': {
       // The event of an element has no reason. If the server refused, it refuses this request too.

@@ -13,6 +13,8 @@ export interface FileEntry {
   readonly size: number
   readonly type: string
   readonly updatedAt: string
+  readonly sha256: string
+  readonly hasThumbnail: boolean
 }
 
 interface FolderPage { readonly folders: FolderEntry[], readonly files: FileEntry[], readonly next: string | null }

@@ -10,6 +10,7 @@ import { lastOf } from '../paths.ts'
 import { DownloadFailure, DownloadLink } from './download-link.tsx'
 import { FilePreview } from './file-preview.tsx'
 import { entries, entriesFocus, isFolder, type FileEntry } from './folder-entries.ts'
+import { pictureOf } from './small-picture.tsx'
 import { texts } from './texts.ts'
 import { canShow } from './visit.ts'
 
@@ -48,7 +49,7 @@ export function PreviewDialog ({ file, onMove, onClose }: PreviewDialogProps) {
           <span class='muted'>{formatSize(file.size)}</span>
         </div>
         <DownloadFailure />
-        <FilePreview key={file.name} file={file} />
+        <FilePreview key={file.name} file={file} picture={pictureOf(file)} />
       </div>
     </Dialog>
   )

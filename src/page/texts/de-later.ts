@@ -654,5 +654,9 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       text: (count: number) => `${plural(count, { one: '# Datei wartet', other: '# Dateien warten' })} ` +
         'darauf. Wenn Sie sich abmelden, vergisst der Browser, was wartet.'
     }
+  },
+  pictures: {
+    notShown: (ending: string) =>
+      `Dieser Browser kann ${ending}-Dateien nicht anzeigen. Herunterladen, um sie zu sehen.`
   }
 })

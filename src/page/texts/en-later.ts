@@ -641,6 +641,9 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
         `${plural(count, { one: '# file waits', other: '# files wait' })} to be uploaded. ` +
         'If you sign out, this browser forgets what waits.'
     }
+  },
+  pictures: {
+    notShown: (ending: string) => `This browser can’t show ${ending} files. Download the file to see it.`
   }
 })
 

@@ -673,5 +673,9 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
         `${plural(count, { one: '# fichier attend', many: '# fichiers attendent', other: '# fichiers attendent' })} ` +
         'd’être envoyés. Si vous vous déconnectez, le navigateur oublie ce qui attend.'
     }
+  },
+  pictures: {
+    notShown: (ending: string) =>
+      `Ce navigateur ne sait pas afficher les fichiers ${ending}. Télécharger le fichier pour le voir.`
   }
 })

@@ -12,6 +12,16 @@ import type { Upload, UploadState } from './upload.ts'
 import { uploads } from './upload-list.ts'
 import { isArrived } from './whole-file.ts'
 
+/** Told of each file that is stored, with the same file on this device. */
+type StoredListener = (file: StoredFile, local: File) => void
+
+let tellStored: StoredListener = () => {}
+
+/** Sets what is told of files that are stored. */
+export function watchStored (listener: StoredListener): void {
+  tellStored = listener
+}
+
 /** Sends an upload. Resolves to the state that follows. */
 export async function stateAfter (upload: Upload, aborter: AbortController): Promise<UploadState> {
   const wasBegun = upload.id !== undefined
@@ -27,7 +37,9 @@ export async function stateAfter (upload: Upload, aborter: AbortController): Pro
 }
 
 function stored (upload: Upload, file: StoredFile): UploadState {
+  const { file: local } = upload
   upload.sentBytes.value = file.size
+  tellStored(file, local)
   // An empty list would say for a moment that there are no files.
   const isEmpty = entries.entries.peek().length === 0 && searchText.peek() === ''
   if (isEmpty && isListed(file)) placeEntry(file)
