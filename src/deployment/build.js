@@ -34,7 +34,7 @@ writeFileSync(`${sdk}/schema.ts`, await schemaText('openapi/openapi.json'))
 // Each page by itself: modules that both have in common would be further files of its first view. The texts are scripts
 // that import nothing of a page.
 const outputs = {
-  ...await bundle('main.tsx', 'page.css', 'icon.svg', 'icon*.png', 'texts/*-page.ts', 'texts/*-later.ts'),
+  ...await bundle('main.tsx', 'page.css', 'later.css', 'icon.svg', 'icon*.png', 'texts/*-page.ts', 'texts/*-later.ts'),
   ...await bundle('link/main.tsx', 'link/link.css', 'texts/*-link.ts'),
   ...await bundle('language.ts')
 }

@@ -24,13 +24,15 @@ export function createParts<Parts extends object> () {
   let importParts: () => Promise<Parts>
 
   async function attempt (): Promise<void> {
-    const { parts: address = '' } = document.body.dataset
-    const addresses = [address, addressOfTexts(true)].filter(address => address !== undefined)
+    const { parts: address, styles } = document.body.dataset
+    const addresses = [address, styles, addressOfTexts(true)].filter(address => address !== undefined)
     try {
       // Some browsers keep the failure of an import for good, but none that of a fetch.
       const statuses = await Promise.all(addresses.map(fetchStatus))
-      if (statuses.every(status => status === 200)) parts.value = await importParts()
-      else failure.value = statuses.includes(404) ? 'outdated' : 'unreachable'
+      if (statuses.every(status => status === 200)) {
+        if (styles !== undefined) await addStyles(styles)
+        parts.value = await importParts()
+      } else failure.value = statuses.includes(404) ? 'outdated' : 'unreachable'
     } catch {
       failure.value = 'unreachable'
     }
@@ -81,6 +83,15 @@ async function fetchStatus (address: string): Promise<number> {
   const response = await fetch(new URL(address, document.baseURI))
   await response.arrayBuffer()
   return response.status
+}
+
+/** Resolves when the styles apply, so that no part is shown without them. */
+async function addStyles (href: string): Promise<void> {
+  const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href })
+  await new Promise((resolve, reject) => {
+    Object.assign(link, { onload: resolve, onerror: reject })
+    document.head.append(link)
+  })
 }
 
 /** A dialog in place of one that is missing. */
