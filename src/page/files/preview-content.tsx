@@ -13,6 +13,12 @@ import { decoded, ShownText, TEXT_BYTES } from './shown-text.tsx'
 
 interface PreviewedFile extends Bytes { readonly type: string }
 
+interface PreviewContentProps {
+  content: PreviewedFile
+  /** Where the bytes of a picture are in memory, if they were loaded ahead. */
+  ahead?: string | undefined
+}
+
 /** The signature of a PDF, which is within its first 1,024 bytes. */
 const PDF_MARK = '%PDF-'
 const PDF_MARK_BYTES = 1024
@@ -25,10 +31,12 @@ const MAX_MEMORY_BYTES = 100 * 1000 ** 2
  * for bytes of a wrong type too: images and media are not parsed as documents, and the server forbids browsers to guess
  * the type.
  */
-export function PreviewContent ({ content }: { content: PreviewedFile }) {
+export function PreviewContent ({ content, ahead }: PreviewContentProps) {
   const [failure, setFailure] = useState<{ error?: unknown } | undefined>()
   const kind = kindOf(content)
   const obstacle = obstacleOf(content)
+  // It stays for as long as the picture is shown.
+  const [address] = useState(ahead)
   // The event of an element has no reason. If the server refused, it refuses this request too.
   const explain = () => { readBytes(content, 1).then(() => setFailure({}), (error: unknown) => setFailure({ error })) }
   if (failure?.error !== undefined) return <ProblemText error={failure.error} />
@@ -37,7 +45,7 @@ export function PreviewContent ({ content }: { content: PreviewedFile }) {
   if (kind === 'other') return <p class='no-preview muted'>{texts.files.noPreview}</p>
   if (kind === 'text') return <TextPreview content={content} />
   if (kind === 'pdf') return <PdfPreview content={content} onFail={() => setFailure({})} />
-  return <MediaPreview content={content} kind={kind} onFail={explain} />
+  return <MediaPreview content={content} kind={kind} ahead={address} onFail={explain} />
 }
 
 /** Why this browser can't show a file that others, or this one over HTTPS, can. */
@@ -49,10 +57,10 @@ function obstacleOf (content: PreviewedFile): string | undefined {
   return isSecureContext ? texts.files.noWorker : texts.files.insecure
 }
 
-interface MediaPreviewProps { content: PreviewedFile, kind: MediaKind, onFail: () => void }
+interface MediaPreviewProps extends PreviewContentProps { kind: MediaKind, onFail: () => void }
 
-function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
-  const { value: address, error } = useAddress(content)
+function MediaPreview ({ content, kind, ahead, onFail }: MediaPreviewProps) {
+  const { value: address, error } = useAddress(content, ahead)
   if (address === undefined) return <Unloaded error={error} />
   return <Media kind={kind} address={address} name={visibleName(content.name)} onFail={onFail} />
 }
@@ -69,8 +77,10 @@ function PdfPreview ({ content, onFail }: { content: PreviewedFile, onFail: () =
 }
 
 /** The address of the bytes: at the service worker, or in memory. */
-function useAddress (content: PreviewedFile): { value: string | undefined, error?: unknown } {
-  const address = bytesAddress(content)
+function useAddress (
+  content: PreviewedFile, ahead: string | undefined
+): { value: string | undefined, error?: unknown } {
+  const address = ahead ?? bytesAddress(content)
   const loaded = useLoaded(async signal => {
     if (address !== undefined) return
     const bytes = await readBytes(content, content.size, signal)

@@ -12,9 +12,17 @@ import { whyNot } from './download-link.tsx'
 import { texts } from './texts.ts'
 import { ask, bytesAddress, bytesPath, followRefusal, type ShownFile } from './visit.ts'
 
+interface FilePreviewProps {
+  file: ShownFile
+  /** Where the bytes of a picture are in memory, if they were loaded ahead. */
+  ahead?: string | undefined
+}
+
 /** Shows an image, a sound, a video, a PDF or a text. Nothing in a file can run: markup is shown as text. */
-export function FilePreview ({ file }: { file: ShownFile }) {
+export function FilePreview ({ file, ahead }: FilePreviewProps) {
   const [failure, setFailure] = useState<string>()
+  // It stays for as long as the picture is shown.
+  const [address] = useState(ahead ?? bytesAddress(file.name))
   const name = visibleName(lastOf(file.name))
   const kind = kindOf(file)
   if (failure !== undefined) return <p class='no-preview muted' role='status'>{failure}</p>
@@ -25,7 +33,7 @@ export function FilePreview ({ file }: { file: ShownFile }) {
         ask(bytesPath(file.name), { method: 'HEAD' })
           .then(() => setFailure(texts.brokenPreview), (error: unknown) => setFailure(refusalOf(error)))
       }
-      return <Media kind={kind} address={bytesAddress(file.name)} name={name} onFail={explain} />
+      return <Media kind={kind} address={address} name={name} onFail={explain} />
     }
     case 'pdf': return <PdfViewer address={`${bytesAddress(file.name)}?disposition=inline`} title={name} />
     case 'text': return <TextPreview file={file} />
@@ -45,11 +53,14 @@ function TextPreview ({ file }: { file: ShownFile }) {
   )
 }
 
-/** The first bytes of a text. An empty file has no ranges. */
-async function beginningOf ({ name, type, size }: ShownFile, signal: AbortSignal | null = null): Promise<string> {
-  const headers = size > TEXT_BYTES ? { range: `bytes=0-${TEXT_BYTES - 1}` } : {}
-  const response = await ask(bytesPath(name), { headers, signal })
-  return decoded(await response.blob(), type)
+async function beginningOf (file: ShownFile, signal?: AbortSignal): Promise<string> {
+  return decoded(await readBytes(file, TEXT_BYTES, signal), file.type)
+}
+
+/** Reads the first `count` bytes. An empty file has no ranges. @throws what `ask` throws. */
+export async function readBytes ({ name, size }: ShownFile, count: number, signal?: AbortSignal): Promise<Blob> {
+  const headers = size > count ? { range: `bytes=0-${count - 1}` } : {}
+  return (await ask(bytesPath(name), { headers, signal: signal ?? null })).blob()
 }
 
 function refusalOf (error: unknown): string {

@@ -12,7 +12,9 @@ export interface FileEntry {
   readonly name: string
   readonly size: number
   readonly type: string
+  readonly sha256: string
   readonly updatedAt: string
+  readonly takenAt: string | null
 }
 
 interface FolderPage { readonly folders: FolderEntry[], readonly files: FileEntry[], readonly next: string | null }

@@ -530,7 +530,15 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       all: 'Alle auswählen',
       none: 'Nichts auswählen'
     },
-    preview: { title: 'In einer Vorschau', move: 'Vorige oder nächste Datei', close: 'Schließen' },
+    preview: {
+      title: 'In einer Vorschau',
+      move: 'Vorige oder nächste Datei',
+      zoom: 'Vergrößern und verkleinern',
+      pan: 'Vergrößertes Bild bewegen',
+      whole: 'Ganzes Bild zeigen',
+      details: 'Details des Bilds',
+      close: 'Schließen'
+    },
     keys: {
       escape: 'Esc',
       pages: 'Bild↑ Bild↓',
@@ -543,5 +551,6 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       undo: 'Strg+Z',
       all: 'Strg+A'
     }
-  }
+  },
+  viewer: { details: 'Details', taken: 'Aufgenommen', camera: 'Kamera', place: 'Ort' }
 })

@@ -519,7 +519,15 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       all: 'Select all',
       none: 'Select none'
     },
-    preview: { title: 'In a preview', move: 'Previous or next file', close: 'Close' },
+    preview: {
+      title: 'In a preview',
+      move: 'Previous or next file',
+      zoom: 'Zoom in and out',
+      pan: 'Move the enlarged picture',
+      whole: 'See the whole picture',
+      details: 'Details of the picture',
+      close: 'Close'
+    },
     keys: {
       escape: 'Escape',
       pages: 'PageUp PageDown',
@@ -532,7 +540,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       undo: 'Ctrl+Z',
       all: 'Ctrl+A'
     }
-  }
+  },
+  viewer: { details: 'Details', taken: 'Taken', camera: 'Camera', place: 'Place' }
 })
 
 export type LaterTexts = ReturnType<typeof texts>

@@ -538,7 +538,15 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       all: 'Tout sélectionner',
       none: 'Ne rien sélectionner'
     },
-    preview: { title: 'Dans un aperçu', move: 'Fichier précédent ou suivant', close: 'Fermer' },
+    preview: {
+      title: 'Dans un aperçu',
+      move: 'Fichier précédent ou suivant',
+      zoom: 'Agrandir et réduire',
+      pan: 'Déplacer l’image agrandie',
+      whole: 'Voir l’image entière',
+      details: 'Détails de l’image',
+      close: 'Fermer'
+    },
     keys: {
       escape: 'Échap',
       pages: 'Page↑ Page↓',
@@ -551,5 +559,6 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       undo: 'Ctrl+Z',
       all: 'Ctrl+A'
     }
-  }
+  },
+  viewer: { details: 'Détails', taken: 'Prise de vue', camera: 'Appareil', place: 'Lieu' }
 })
