@@ -12,7 +12,7 @@ import { useQuiet } from './use-quiet.ts'
 import { useZoom } from './use-zoom.ts'
 
 /** What uses the arrow keys and letters itself. */
-const KEY_USERS = 'input, textarea, audio, video, pre, iframe'
+const KEY_USERS = 'input, textarea, audio, video, pre, .rich, iframe'
 
 interface ShownFile { readonly name: string, readonly type: string, readonly size: number, readonly sha256: string }
 
@@ -43,13 +43,15 @@ export function PreviewFrame<File extends ShownFile> (props: PreviewFrameProps<F
   const body = useRef<HTMLDivElement>(null)
   const stage = useRef<HTMLDivElement>(null)
   const key = keyOf(file)
-  const zoom = useZoom(stage, key)
+  const zoom = useZoom(stage, kind === 'image' ? key : undefined)
   const isQuiet = useQuiet(isWhole)
   const ahead = useLoadedAhead(props)
   const move = (target: File | undefined) => { if (target !== undefined) onMove(target) }
   function press (event: KeyboardEvent): void {
-    const { key, target, altKey, ctrlKey, metaKey } = event
-    if (altKey || ctrlKey || metaKey || (target instanceof Element && target.closest(KEY_USERS) !== null)) return
+    const { key, target, currentTarget, altKey, ctrlKey, metaKey } = event
+    const isOfOther = target instanceof Element &&
+      (target.closest(KEY_USERS) !== null || target.closest('dialog') !== currentTarget)
+    if (altKey || ctrlKey || metaKey || isOfOther) return
     if (zoom.press(key)) event.preventDefault()
     else if (key === PREVIOUS_KEY) move(previous)
     else if (key === NEXT_KEY) move(next)

@@ -30,12 +30,15 @@ export interface Zoom {
   readonly press: (key: string) => boolean
 }
 
-/** Lets pointers and keys zoom and move the picture in an element. Another `key` is another picture, seen whole. */
-export function useZoom (stage: { readonly current: HTMLElement | null }, key: string): Zoom {
+/**
+ * Lets pointers and keys zoom and move the picture in an element. Another `picture` is seen whole; while there is none,
+ * pointers belong to what else is in the element.
+ */
+export function useZoom (stage: { readonly current: HTMLElement | null }, picture: string | undefined): Zoom {
   const view = useRef<View>(WHOLE)
-  const picture = () => stage.current?.querySelector<HTMLElement>('img.shown')
+  const image = () => stage.current?.querySelector<HTMLElement>('img.shown')
   const show = (change: (view: View, sizes: Sizes) => View) => {
-    const [window, shown] = [stage.current, picture()]
+    const [window, shown] = [stage.current, image()]
     if (window === null || shown == null) return
     const [width, height] = [shown.offsetWidth, shown.offsetHeight]
     const sizes = { picture: { width, height }, window: { width: window.clientWidth, height: window.clientHeight } }
@@ -45,18 +48,22 @@ export function useZoom (stage: { readonly current: HTMLElement | null }, key: s
   }
   useEffect(() => {
     const window = stage.current
+    view.current = WHOLE
+    if (window === null || picture === undefined) return
     show(() => WHOLE)
-    if (window === null) return
     const ends = [
       listen(gestures(window, show), window),
       listen(wheel(window, show), window, { passive: false }),
       listen({ resize: () => show((view, sizes) => moved(view, { x: 0, y: 0 }, sizes)) })
     ]
-    return () => { for (const end of ends) end() }
-  }, [key])
+    return () => {
+      window.removeAttribute('data-zoomed')
+      for (const end of ends) end()
+    }
+  }, [picture])
   const press = (key: string) => {
     const by = ARROWS[key]
-    if (picture() == null) return false
+    if (image() == null) return false
     if (key === '+' || key === '=') show((view, sizes) => zoomed(view, { factor: KEY_FACTOR, at: WHOLE }, sizes))
     else if (key === '-') show((view, sizes) => zoomed(view, { factor: 1 / KEY_FACTOR, at: WHOLE }, sizes))
     else if (key === '0') show(() => WHOLE)
