@@ -17,6 +17,7 @@ interface Parts {
   readonly LinksView: typeof import('./links/links-view.tsx').LinksView
   readonly LossQuestion: typeof import('./files/chosen-questions.tsx').LossQuestion
   readonly NewFolder: typeof import('./files/entry-dialogs.tsx').NewFolder
+  readonly NewText: typeof import('./files/entry-dialogs.tsx').NewText
   readonly Preview: typeof import('./files/preview.tsx').Preview
   readonly ProviderReturn: typeof import('./identities/provider-return.tsx').ProviderReturn
   readonly ProviderSignIn: typeof import('./identities/provider-sign-in.tsx').ProviderSignIn
@@ -64,6 +65,7 @@ export const FolderDialog = part('FolderDialog', missingDialog)
 export const LinkDialog = part('LinkDialog', missingDialog)
 export const LossQuestion = part('LossQuestion', missingDialog)
 export const NewFolder = part('NewFolder', missingDialog)
+export const NewText = part('NewText', missingDialog)
 export const Preview = part('Preview', missingDialog)
 export const RemovalQuestion = part('RemovalQuestion', missingDialog)
 export const ShortcutsDialog = part('ShortcutsDialog', missingDialog)

@@ -5,7 +5,7 @@ import { ClaimView } from './claim-view.tsx'
 import { CodeDialog } from './factors/code-dialog.tsx'
 import { SetUpDialog } from './factors/set-up-dialog.tsx'
 import { ChosenRemoval, LossQuestion } from './files/chosen-questions.tsx'
-import { NewFolder, RemovalQuestion } from './files/entry-dialogs.tsx'
+import { NewFolder, NewText, RemovalQuestion } from './files/entry-dialogs.tsx'
 import { EntryDetails } from './files/entry-details.tsx'
 import { FailedEntries } from './files/failed-entries.tsx'
 import { FolderDialog } from './files/folder-dialog.tsx'
@@ -34,6 +34,7 @@ export const parts = {
   LinksView,
   LossQuestion,
   NewFolder,
+  NewText,
   Preview,
   ProviderReturn,
   ProviderSignIn,

@@ -9,7 +9,7 @@ import { readBytes, type Bytes } from './downloads.ts'
 import { kindOf } from './kinds.ts'
 import { Media, type MediaKind } from './media.tsx'
 import { PdfViewer } from './pdf-viewer.tsx'
-import { decoded, ShownText, TEXT_BYTES } from './shown-text.tsx'
+import { decoded, ShownText, shownBytesOf } from './shown-text.tsx'
 
 interface PreviewedFile extends Bytes { readonly type: string }
 
@@ -93,14 +93,14 @@ function useAddress (
 }
 
 function TextPreview ({ content }: { content: PreviewedFile }) {
+  const most = shownBytesOf(content)
   const { value: text, error } = useLoaded(async signal =>
-    decoded(await readBytes(content, TEXT_BYTES, signal), content.type))
+    decoded(await readBytes(content, most, signal), content.type))
   if (text === undefined) return <Unloaded error={error} />
   return (
     <>
-      {content.size > TEXT_BYTES &&
-        <p class='muted'>{texts.files.cut(formatSize(TEXT_BYTES), formatSize(content.size))}</p>}
-      <ShownText name={content.name} text={text} />
+      {content.size > most && <p class='muted'>{texts.files.cut(formatSize(most), formatSize(content.size))}</p>}
+      <ShownText file={content} text={text} cut={texts.viewer.cutTable} />
     </>
   )
 }

@@ -5,6 +5,7 @@ import { ActionButton } from '../action-button.tsx'
 import { isFocusLost } from '../focus.ts'
 import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
+import { useUnsaved } from '../links/use-unsaved.tsx'
 import { session } from '../session-state.ts'
 import { hasTrash } from '../settings.ts'
 import { texts } from '../later-texts.ts'
@@ -19,9 +20,13 @@ import { PictureFacts } from './picture-facts.tsx'
 import { PreviewContent } from './preview-content.tsx'
 import { PreviewFrame } from './preview-frame.tsx'
 import { RenameForm } from './rename-form.tsx'
+import { TextEditor } from './text-editor.tsx'
+import { canEdit } from './text-files.ts'
 
 interface PreviewProps {
   file: StoredFile
+  /** Whether its text is to be changed first. */
+  isEdited?: boolean
   onMove: (file: StoredFile) => void
   onVersions: () => void
   /** Asks before the file is deleted for good. */
@@ -30,43 +35,57 @@ interface PreviewProps {
 }
 
 /** A preview of a file in the list, with what can be done with it. */
-export function Preview ({ file, onMove, onVersions, onRemove, onClose }: PreviewProps) {
-  const [isRenaming, setRenaming] = useState(false)
-  const move = (target: StoredFile) => {
-    filesFocus.active.value = { key: target.name, column: 0 }
-    setRenaming(false)
-    onMove(target)
+export function Preview ({ file, isEdited = false, onMove, onVersions, onRemove, onClose }: PreviewProps) {
+  const [mode, setMode] = useState<'seen' | 'renamed' | 'edited'>(isEdited ? 'edited' : 'seen')
+  const unsaved = useUnsaved(onClose)
+  const show = (shown: StoredFile) => {
+    filesFocus.active.value = { key: shown.name, column: 0 }
+    setMode('seen')
+    onMove(shown)
   }
-  const renameShown = async (newName: string) => {
-    onMove(await rename(file, newName))
-    setRenaming(false)
-  }
-  const renameButton = useRef<HTMLButtonElement>(null)
-  // The focused input has been removed.
-  useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
-  const acts = (
-    <>
-      <FileActs file={file} onRemove={onRemove} onClose={onClose}>
-        <button type='button' ref={renameButton} onClick={() => setRenaming(true)}>{texts.files.rename}</button>
-        <button type='button' onClick={onVersions}>{texts.files.versions}</button>
-      </FileActs>
-      {isRenaming && (
-        <RenameForm
-          key={file.name} name={lastOf(file.name)} action={renameShown} onCancel={() => setRenaming(false)}
-        />
+  const buttons = useModeButtons(mode)
+  const acts = mode !== 'edited' && (
+    <FileActs file={file} onRemove={onRemove} onClose={onClose}>
+      {canEdit(file) && (
+        <button type='button' ref={buttons.edited} onClick={() => setMode('edited')}>{texts.editor.edit}</button>
       )}
-    </>
+      <button type='button' ref={buttons.renamed} onClick={() => setMode('renamed')}>{texts.files.rename}</button>
+      <button type='button' onClick={onVersions}>{texts.files.versions}</button>
+    </FileActs>
   )
+  const stop = () => setMode('seen')
+  const renameShown = async (newName: string) => show(await rename(file, newName))
   return (
     <PreviewFrame
-      {...useNeighbours(file)} file={file} onMove={move} onClose={onClose} closesOutside={!isRenaming} acts={acts}
-      words={{ ...texts.files, details: texts.viewer.details }} read={read} details={<Details file={file} />}
-      // The key loads it again after a new sign-in.
-      content={address => (
-        <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} ahead={address} />
+      {...useNeighbours(file)} file={file} onMove={next => unsaved.leave(() => show(next))} onClose={unsaved.close}
+      closesOutside={mode === 'seen'} read={read} details={mode !== 'edited' && <Details file={file} />}
+      words={{ ...texts.files, details: texts.viewer.details }}
+      acts={(
+        <>
+          {acts}
+          {mode === 'renamed' &&
+            <RenameForm key={file.name} name={lastOf(file.name)} action={renameShown} onCancel={stop} />}
+          {unsaved.question}
+        </>
       )}
+      content={address => mode === 'edited'
+        ? <TextEditor key={file.name} file={file} unsaved={unsaved} onSaved={show} onCancel={stop} />
+        // The key loads it again after a new sign-in.
+        : <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} ahead={address} />}
     />
   )
+}
+
+/** The buttons that begin to rename and to edit. One gets the focus when that ends, because the field is gone. */
+function useModeButtons (mode: 'seen' | 'renamed' | 'edited') {
+  const buttons = { renamed: useRef<HTMLButtonElement>(null), edited: useRef<HTMLButtonElement>(null) }
+  const before = useRef(mode)
+  useEffect(() => {
+    const last = before.current
+    before.current = mode
+    if (mode === 'seen' && last !== 'seen' && isFocusLost()) buttons[last].current?.focus()
+  }, [mode])
+  return buttons
 }
 
 const read = (file: StoredFile, signal: AbortSignal) => readBytes(file, file.size, signal)

@@ -1,4 +1,4 @@
-import { useId } from 'preact/hooks'
+import { useId, useState } from 'preact/hooks'
 import { Icon } from '../icon.tsx'
 import { texts } from '../texts.ts'
 import { AddFiles, AddFolder } from '../uploads/add-files.tsx'
@@ -8,6 +8,7 @@ import { entries, isIncomplete, search, searchIn, sortBy } from './entries.ts'
 import { LayoutChoice } from './layout-choice.tsx'
 import { layout } from './layout.ts'
 import { Letters } from './letters.tsx'
+import { Menu } from './menu.tsx'
 import { isSearch, order, scope, searchText, type Order, type Scope } from './list-choice.ts'
 
 const orders: readonly Order[] = ['natural', '-natural', '-changed', 'changed', 'largest', 'smallest']
@@ -17,17 +18,17 @@ const scopes: readonly Scope[] = ['folder', 'everywhere']
 /** The longest text that the API searches for. */
 const MAX_SEARCH_LENGTH = 200
 
+interface ToolbarProps { onNew: (kind: 'newFolder' | 'newText') => void }
+
 /** The open folder, search, order, and the buttons to add files and folders. */
-export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
+export function Toolbar ({ onNew }: ToolbarProps) {
   const id = useId()
   return (
     <div class={`toolbar as-${layout.value}`}>
       <Breadcrumbs />
       <h2 dir='auto'><FolderName path={openFolder.value} /></h2>
       <div class='adding'>
-        <button type='button' onClick={onNewFolder} aria-label={texts.folders.create} title={texts.folders.create}>
-          <Icon name='newFolder' /><span class='label'>{texts.folders.create}</span>
-        </button>
+        <NewMenu onNew={onNew} />
         <AddFolder folder={openFolder.value} />
         <AddFiles folder={openFolder.value} />
       </div>
@@ -61,6 +62,28 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
       <LayoutChoice />
       <p class={isSearch.value ? 'found muted' : 'hidden'} id={id} role='status'>{isSearch.value && found()}</p>
     </div>
+  )
+}
+
+/** A button with a menu of what can be made in the open folder. */
+function NewMenu ({ onNew }: ToolbarProps) {
+  const [opener, setOpener] = useState<HTMLElement | undefined>()
+  const close = () => setOpener(undefined)
+  const label = texts.files.new
+  const items = [
+    { label: texts.folders.create, action: () => onNew('newFolder') },
+    { label: texts.files.newText, action: () => onNew('newText') }
+  ]
+  return (
+    <>
+      <button
+        type='button' aria-haspopup='menu' aria-label={label} title={label}
+        onClick={event => setOpener(event.currentTarget)}
+      >
+        <Icon name='plus' /><span class='label'>{label}</span>
+      </button>
+      {opener !== undefined && <Menu label={label} opener={opener} items={items} onClose={close} />}
+    </>
   )
 }
 

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import { kindOf } from '../files/kinds.ts'
 import { Media } from '../files/media.tsx'
 import { PdfViewer } from '../files/pdf-viewer.tsx'
-import { decoded, ShownText, TEXT_BYTES } from '../files/shown-text.tsx'
+import { decoded, ShownText, shownBytesOf } from '../files/shown-text.tsx'
 import { formatSize } from '../format.ts'
 import { frameTexts } from '../frame-texts.ts'
 import { lastOf } from '../paths.ts'
@@ -42,19 +42,16 @@ export function FilePreview ({ file, ahead }: FilePreviewProps) {
 }
 
 function TextPreview ({ file }: { file: ShownFile }) {
-  const { value: text, error } = useLoaded(signal => beginningOf(file, signal))
+  const most = shownBytesOf(file)
+  const { value: text, error } = useLoaded(async signal => decoded(await readBytes(file, most, signal), file.type))
   if (error !== undefined) return <p class='no-preview muted' role='status'>{refusalOf(error)}</p>
   if (text === undefined) return <p class='muted' role='status'>{frameTexts.loading}</p>
   return (
     <>
-      {file.size > TEXT_BYTES && <p class='muted'>{texts.cut(formatSize(TEXT_BYTES), formatSize(file.size))}</p>}
-      <ShownText name={lastOf(file.name)} text={text} />
+      {file.size > most && <p class='muted'>{texts.cut(formatSize(most), formatSize(file.size))}</p>}
+      <ShownText file={{ ...file, name: lastOf(file.name) }} text={text} cut={texts.viewer.cutTable} />
     </>
   )
-}
-
-async function beginningOf (file: ShownFile, signal?: AbortSignal): Promise<string> {
-  return decoded(await readBytes(file, TEXT_BYTES, signal), file.type)
 }
 
 /** Reads the first `count` bytes. An empty file has no ranges. @throws what `ask` throws. */

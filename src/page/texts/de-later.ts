@@ -552,5 +552,24 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       all: 'Strg+A'
     }
   },
-  viewer: { details: 'Details', taken: 'Aufgenommen', camera: 'Kamera', place: 'Ort' }
+  viewer: {
+    details: 'Details',
+    taken: 'Aufgenommen',
+    camera: 'Kamera',
+    place: 'Ort',
+    cutTable: 'Nur die ersten Zeilen und Spalten. Herunterladen, um alles zu sehen.'
+  },
+  editor: {
+    edit: 'Bearbeiten',
+    save: 'Speichern',
+    label: (name: string) => `Text von ${name}`,
+    saved: (name: string) => `Gespeichert: ${visible(name)}`,
+    notText: 'Das ist kein Text in UTF-8. Er lässt sich hier nicht ändern.',
+    conflict: 'Die Datei wurde inzwischen geändert',
+    conflictHint: 'Der eigene Text ersetzt den Inhalt. Der bleibt als Version, wenn der Server welche aufhebt.',
+    replace: 'Ersetzen',
+    name: 'Name der Datei',
+    offered: 'Text.txt',
+    submit: 'Anlegen'
+  }
 })

@@ -541,7 +541,26 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       all: 'Ctrl+A'
     }
   },
-  viewer: { details: 'Details', taken: 'Taken', camera: 'Camera', place: 'Place' }
+  viewer: {
+    details: 'Details',
+    taken: 'Taken',
+    camera: 'Camera',
+    place: 'Place',
+    cutTable: 'Only the first rows and columns. Download the file to see all of it.'
+  },
+  editor: {
+    edit: 'Edit',
+    save: 'Save',
+    label: (name: string) => `Text of ${name}`,
+    saved: (name: string) => `Saved: ${visible(name)}`,
+    notText: 'This is no text in UTF-8. It can’t be changed here.',
+    conflict: 'The file has changed meanwhile',
+    conflictHint: 'Your text replaces what is there now, which stays as a version where the server keeps versions.',
+    replace: 'Replace it',
+    name: 'Name of the file',
+    offered: 'text.txt',
+    submit: 'Create'
+  }
 })
 
 export type LaterTexts = ReturnType<typeof texts>

@@ -560,5 +560,24 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       all: 'Ctrl+A'
     }
   },
-  viewer: { details: 'Détails', taken: 'Prise de vue', camera: 'Appareil', place: 'Lieu' }
+  viewer: {
+    details: 'Détails',
+    taken: 'Prise de vue',
+    camera: 'Appareil',
+    place: 'Lieu',
+    cutTable: 'Seules les premières lignes et colonnes sont affichées. Téléchargez le fichier pour tout voir.'
+  },
+  editor: {
+    edit: 'Modifier',
+    save: 'Enregistrer',
+    label: (name: string) => `Texte de ${name}`,
+    saved: (name: string) => `Enregistré : ${visible(name)}`,
+    notText: 'Ce n’est pas du texte en UTF-8. Il ne peut pas être modifié ici.',
+    conflict: 'Le fichier a changé entre-temps',
+    conflictHint: 'Votre texte remplace le contenu actuel, qui reste comme version si le serveur garde des versions.',
+    replace: 'Remplacer',
+    name: 'Nom du fichier',
+    offered: 'texte.txt',
+    submit: 'Créer'
+  }
 })
