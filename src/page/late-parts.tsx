@@ -79,19 +79,20 @@ export function createParts<Parts extends object> () {
   return { provide, load, part }
 }
 
-/** Adds a style sheet to the page. @throws an event if it can't be loaded. */
-function addStyles (href: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const link = { rel: 'stylesheet', href, onload: resolve, onerror: reject }
-    document.head.append(Object.assign(document.createElement('link'), link))
-  })
-}
-
 /** Fetches a script or a style sheet into the cache of the browser. @throws TypeError. */
 async function fetchStatus (address: string): Promise<number> {
   const response = await fetch(new URL(address, document.baseURI))
   await response.arrayBuffer()
   return response.status
+}
+
+/** Resolves when the styles apply, so that no part is shown without them. */
+async function addStyles (href: string): Promise<void> {
+  const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href })
+  await new Promise((resolve, reject) => {
+    Object.assign(link, { onload: resolve, onerror: reject })
+    document.head.append(link)
+  })
 }
 
 /** A dialog in place of one that is missing. */

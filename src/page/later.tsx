@@ -21,6 +21,7 @@ interface Parts {
   readonly LossQuestion: typeof import('./files/chosen-questions.tsx').LossQuestion
   readonly MissingFolder: typeof import('./files/no-entries.tsx').MissingFolder
   readonly NewFolder: typeof import('./files/entry-dialogs.tsx').NewFolder
+  readonly NewText: typeof import('./files/entry-dialogs.tsx').NewText
   readonly NoEntries: typeof import('./files/no-entries.tsx').NoEntries
   readonly Offline: typeof import('./offline/offline.tsx').Offline
   readonly Panel: typeof import('./uploads/panel.tsx').Panel
@@ -83,6 +84,7 @@ export const LeaveQuestion = part('LeaveQuestion', missingDialog)
 export const LinkDialog = part('LinkDialog', missingDialog)
 export const LossQuestion = part('LossQuestion', missingDialog)
 export const NewFolder = part('NewFolder', missingDialog)
+export const NewText = part('NewText', missingDialog)
 export const PhotoDialog = part('PhotoDialog', missingDialog)
 export const Preview = part('Preview', missingDialog)
 export const RemovalQuestion = part('RemovalQuestion', missingDialog)

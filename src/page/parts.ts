@@ -6,7 +6,7 @@ import { CodeDialog } from './factors/code-dialog.tsx'
 import { SetUpDialog } from './factors/set-up-dialog.tsx'
 import { ChosenRemoval, LossQuestion } from './files/chosen-questions.tsx'
 import { DetailsPanel } from './files/details-panel.tsx'
-import { NewFolder, RemovalQuestion } from './files/entry-dialogs.tsx'
+import { NewFolder, NewText, RemovalQuestion } from './files/entry-dialogs.tsx'
 import { FailedEntries } from './files/failed-entries.tsx'
 import { FirstSteps } from './files/first-steps.tsx'
 import { FolderDialog } from './files/folder-dialog.tsx'
@@ -45,6 +45,7 @@ export const parts = {
   LossQuestion,
   MissingFolder,
   NewFolder,
+  NewText,
   NoEntries,
   Offline,
   Panel,

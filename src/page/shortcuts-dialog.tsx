@@ -51,7 +51,13 @@ function groups (): Group[] {
         [keys.escape, selection.none]
       ]
     },
-    { title: preview.title, keys: [['← →', preview.move], [keys.escape, preview.close]] }
+    {
+      title: preview.title,
+      keys: [
+        ['← →', preview.move], ['+ -', preview.zoom], ['← → ↑ ↓', preview.pan], ['0', preview.whole],
+        ['I', preview.details], [keys.escape, preview.close]
+      ]
+    }
   ]
 }
 

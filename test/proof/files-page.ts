@@ -143,6 +143,14 @@ export async function choose (page: Page, name: string, item: string): Promise<v
   await page.getByRole('menuitem', { name: item, exact: true }).click()
 }
 
+export const newButton = (page: Page) => page.getByRole('button', { name: 'New', exact: true })
+
+/** Chooses what is made in the open folder. */
+export async function make (page: Page, item: 'New folder' | 'New text file'): Promise<void> {
+  await newButton(page).click()
+  await page.getByRole('menuitem', { name: item, exact: true }).click()
+}
+
 export async function press (page: Page, ...keys: string[]): Promise<void> {
   for (const key of keys) await page.keyboard.press(key)
 }

@@ -1,6 +1,7 @@
 import { CutName } from '../file-name.tsx'
 import { formatDate, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { TilePicture } from '../later.tsx'
 import { lastOf } from '../paths.ts'
 import { texts } from '../texts.ts'
 import { addressOf } from '../view.ts'
@@ -47,7 +48,7 @@ function Opener ({ entry, tabIndex, onOpen }: OpenerProps) {
   }
   return (
     <button type='button' class='opener' data-cell tabIndex={tabIndex} aria-label={nameLabel(entry)} onClick={onOpen}>
-      <Thumbnail file={entry} />
+      <Thumbnail file={entry} Picture={TilePicture} />
       {name}
     </button>
   )

@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'preact/hooks'
 import { statusOf } from '../errors.ts'
 import {
-  DetailsPanel, FirstSteps, FolderDialog, LinkDialog, MissingFolder, NewFolder, NoEntries, PhotoDialog, Preview,
-  RemovalQuestion, Versions
+  DetailsPanel, FirstSteps, FolderDialog, LinkDialog, MissingFolder, NewFolder, NewText, NoEntries, PhotoDialog,
+  Preview, RemovalQuestion, Versions
 } from '../later.tsx'
 import { refreshLinks } from '../links/links.ts'
 import { lastOf } from '../paths.ts'
@@ -33,13 +33,14 @@ import { TileGrid } from './tile-grid.tsx'
 import { Toolbar } from './toolbar.tsx'
 import { useFresh } from './use-fresh.ts'
 
-type Part = 'link' | 'request' | 'preview' | 'versions' | 'renaming' | 'moving' | 'copying' | 'removal'
+type Part = 'link' | 'request' | 'preview' | 'editor' | 'versions' | 'renaming' | 'moving' | 'copying' | 'removal'
 
 type Opened =
   | { readonly kind: Part, readonly entry: Entry }
   | { readonly kind: 'menu', readonly entry: Entry, readonly opener: HTMLElement, readonly at?: Point }
   | { readonly kind: 'newFolder' }
   | { readonly kind: 'photos' }
+  | { readonly kind: 'newText' }
 
 type Open = (kind: Part, entry: Entry) => void
 
@@ -76,7 +77,7 @@ export function FilesView () {
   }
   return (
     <>
-      <Toolbar onNewFolder={() => setOpened({ kind: 'newFolder' })} onPhotos={() => setOpened({ kind: 'photos' })} />
+      <Toolbar onNew={kind => setOpened({ kind })} />
       {isMissing() ? <MissingFolder /> : <ListState listing={entries}><NoEntries /></ListState>}
       <ChosenEntries />
       {hasEntries && layout.value === 'list' && (
@@ -111,6 +112,7 @@ interface OpenedDialogProps { opened: Opened, open: Open, onClose: () => void }
 function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (opened.kind === 'newFolder') return <NewFolder action={createFolder} onClose={onClose} />
   if (opened.kind === 'photos') return <PhotoDialog onClose={onClose} />
+  if (opened.kind === 'newText') return <NewText onCreated={file => open('editor', file)} onClose={onClose} />
   const { kind, entry } = opened
   if (kind === 'moving') {
     return <FolderDialog act='move' entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
@@ -124,10 +126,11 @@ function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   }
   if (isFolder(entry)) return null
   if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
-  if (kind !== 'preview') return null
+  if (kind !== 'preview' && kind !== 'editor') return null
   return (
     <Preview
-      file={entry} onMove={file => open('preview', file)} onVersions={() => open('versions', entry)}
+      file={entry} isEdited={kind === 'editor'} onMove={file => open('preview', file)}
+      onVersions={() => open('versions', entry)}
       onRemove={() => open('removal', entry)} onClose={onClose}
     />
   )

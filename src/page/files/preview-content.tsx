@@ -10,7 +10,13 @@ import { readBytes } from './downloads.ts'
 import { kindOf } from './kinds.ts'
 import { Media, type MediaKind } from './media.tsx'
 import { PdfViewer } from './pdf-viewer.tsx'
-import { decoded, ShownText, TEXT_BYTES } from './shown-text.tsx'
+import { decoded, ShownText, shownBytesOf } from './shown-text.tsx'
+
+interface PreviewContentProps {
+  content: ShownContent
+  /** Where the bytes of a picture are in memory, if they were loaded ahead. */
+  ahead?: string | undefined
+}
 
 /** The signature of a PDF, which is within its first 1,024 bytes. */
 const PDF_MARK = '%PDF-'
@@ -24,10 +30,12 @@ const MAX_MEMORY_BYTES = 100 * 1000 ** 2
  * for bytes of a wrong type too: images and media are not parsed as documents, and the server forbids browsers to guess
  * the type.
  */
-export function PreviewContent ({ content }: { content: ShownContent }) {
+export function PreviewContent ({ content, ahead }: PreviewContentProps) {
   const [failure, setFailure] = useState<{ error?: unknown } | undefined>()
   const kind = kindOf(content)
   const obstacle = obstacleOf(content)
+  // It stays for as long as the picture is shown.
+  const [address] = useState(ahead)
   // The event of an element has no reason. If the server refused, it refuses this request too.
   const explain = () => { readBytes(content, 1).then(() => setFailure({}), (error: unknown) => setFailure({ error })) }
   if (failure?.error !== undefined) return <ProblemText error={failure.error} />
@@ -36,7 +44,7 @@ export function PreviewContent ({ content }: { content: ShownContent }) {
   if (kind === 'other') return <p class='no-preview muted'>{texts.files.noPreview}</p>
   if (kind === 'text') return <TextPreview content={content} />
   if (kind === 'pdf') return <PdfPreview content={content} onFail={() => setFailure({})} />
-  return <MediaPreview content={content} kind={kind} onFail={explain} />
+  return <MediaPreview content={content} kind={kind} ahead={address} onFail={explain} />
 }
 
 /** Why this browser can't show a file that others, or this one over HTTPS, can. */
@@ -54,10 +62,10 @@ function brokenText (content: ShownContent): string {
   return texts.pictures.notShown(ending.toUpperCase())
 }
 
-interface MediaPreviewProps { content: ShownContent, kind: MediaKind, onFail: () => void }
+interface MediaPreviewProps extends PreviewContentProps { kind: MediaKind, onFail: () => void }
 
-function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
-  const { value: address, error } = useAddress(content)
+function MediaPreview ({ content, kind, ahead, onFail }: MediaPreviewProps) {
+  const { value: address, error } = useAddress(content, ahead)
   if (address === undefined) return <Unloaded error={error} />
   return <Media kind={kind} address={address} name={visibleName(content.name)} onFail={onFail} />
 }
@@ -74,8 +82,10 @@ function PdfPreview ({ content, onFail }: { content: ShownContent, onFail: () =>
 }
 
 /** The address of the bytes: at the service worker, or in memory. */
-function useAddress (content: ShownContent): { value: string | undefined, error?: unknown } {
-  const address = mayNeedPicture(content) ? undefined : bytesAddress(content)
+function useAddress (
+  content: ShownContent, ahead: string | undefined
+): { value: string | undefined, error?: unknown } {
+  const address = mayNeedPicture(content) ? undefined : ahead ?? bytesAddress(content)
   const loaded = useLoaded(async signal => {
     const picture = await pictureOf(content, signal)
     const whole = bytesAddress(content)
@@ -90,14 +100,14 @@ function useAddress (content: ShownContent): { value: string | undefined, error?
 }
 
 function TextPreview ({ content }: { content: ShownContent }) {
+  const most = shownBytesOf(content)
   const { value: text, error } = useLoaded(async signal =>
-    decoded(await readBytes(content, TEXT_BYTES, signal), content.type))
+    decoded(await readBytes(content, most, signal), content.type))
   if (text === undefined) return <Unloaded error={error} />
   return (
     <>
-      {content.size > TEXT_BYTES &&
-        <p class='muted'>{texts.files.cut(formatSize(TEXT_BYTES), formatSize(content.size))}</p>}
-      <ShownText name={content.name} text={text} />
+      {content.size > most && <p class='muted'>{texts.files.cut(formatSize(most), formatSize(content.size))}</p>}
+      <ShownText file={content} text={text} cut={texts.viewer.cutTable} />
     </>
   )
 }

@@ -2,31 +2,31 @@ import type { StoredFile } from 'magicstore'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ActionButton } from '../action-button.tsx'
-import { Dialog } from '../dialog.tsx'
-import { NEXT_KEY, PREVIOUS_KEY } from '../direction.ts'
-import { FileName } from '../file-name.tsx'
 import { isFocusLost } from '../focus.ts'
-import { IconButton } from '../icon-button.tsx'
 import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
+import { useUnsaved } from '../links/use-unsaved.tsx'
 import { session } from '../session-state.ts'
 import { hasTrash } from '../settings.ts'
 import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
-import { download } from './downloads.ts'
+import { download, readBytes } from './downloads.ts'
 import { files, filesFocus } from './entries.ts'
 import { FileDetails } from './file-details.tsx'
 import { removeFile } from './files.ts'
 import { rename } from './folders.ts'
+import { kindOf } from './kinds.ts'
+import { PictureFacts } from './picture-facts.tsx'
 import { PreviewContent } from './preview-content.tsx'
+import { PreviewFrame } from './preview-frame.tsx'
 import { RenameForm } from './rename-form.tsx'
-import { useSwipe } from './swipe.ts'
-
-/** What uses the arrow keys itself. */
-const ARROW_USERS = 'input, audio, video, pre, iframe'
+import { TextEditor } from './text-editor.tsx'
+import { canEdit } from './text-files.ts'
 
 interface PreviewProps {
   file: StoredFile
+  /** Whether its text is to be changed first. */
+  isEdited?: boolean
   onMove: (file: StoredFile) => void
   onVersions: () => void
   /** Asks before the file is deleted for good. */
@@ -34,58 +34,70 @@ interface PreviewProps {
   onClose: () => void
 }
 
-/** A preview of a file, with buttons for the previous file and the next one. */
-export function Preview ({ file, onMove, onVersions, onRemove, onClose }: PreviewProps) {
-  const [isRenaming, setRenaming] = useState(false)
-  const { previous, next } = useNeighbours(file)
-  const move = (target: StoredFile | undefined) => {
-    if (target === undefined) return
-    filesFocus.active.value = { key: target.name, column: 0 }
-    setRenaming(false)
-    onMove(target)
+/** A preview of a file in the list, with what can be done with it. */
+export function Preview ({ file, isEdited = false, onMove, onVersions, onRemove, onClose }: PreviewProps) {
+  const [mode, setMode] = useState<'seen' | 'renamed' | 'edited'>(isEdited ? 'edited' : 'seen')
+  const unsaved = useUnsaved(onClose)
+  const show = (shown: StoredFile) => {
+    filesFocus.active.value = { key: shown.name, column: 0 }
+    setMode('seen')
+    onMove(shown)
   }
-  const body = useRef<HTMLDivElement>(null)
-  function press (event: KeyboardEvent): void {
-    const { key, target, altKey, ctrlKey, metaKey } = event
-    if (altKey || ctrlKey || metaKey || (target instanceof Element && target.closest(ARROW_USERS) !== null)) return
-    if (key === PREVIOUS_KEY) move(previous)
-    else if (key === NEXT_KEY) move(next)
-  }
-  useSwipe(body, { onPrevious: () => move(previous), onNext: () => move(next) })
-  const renameShown = async (newName: string) => {
-    onMove(await rename(file, newName))
-    setRenaming(false)
-  }
-  const renameButton = useRef<HTMLButtonElement>(null)
-  // The focused input has been removed.
-  useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
-  // In the head of the dialog, whose size is that of the window: they stay where they are.
-  const steps = (
-    <>
-      <Step icon='previous' target={previous} action={move} />
-      <Step icon='next' target={next} action={move} />
-    </>
+  const buttons = useModeButtons(mode)
+  const acts = mode !== 'edited' && (
+    <FileActs file={file} onRemove={onRemove} onClose={onClose}>
+      {canEdit(file) && (
+        <button type='button' ref={buttons.edited} onClick={() => setMode('edited')}>{texts.editor.edit}</button>
+      )}
+      <button type='button' ref={buttons.renamed} onClick={() => setMode('renamed')}>{texts.files.rename}</button>
+      <button type='button' onClick={onVersions}>{texts.files.versions}</button>
+    </FileActs>
   )
+  const stop = () => setMode('seen')
+  const renameShown = async (newName: string) => show(await rename(file, newName))
   return (
-    <Dialog
-      title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose} onKeyDown={press}
-      closesOutside={!isRenaming} controls={steps}
-    >
-      <div class='preview-body' ref={body} tabIndex={-1}>
-        <FileActs file={file} onRemove={onRemove} onClose={onClose}>
-          <button type='button' ref={renameButton} onClick={() => setRenaming(true)}>{texts.files.rename}</button>
-          <button type='button' onClick={onVersions}>{texts.files.versions}</button>
-        </FileActs>
-        {isRenaming && (
-          <RenameForm
-            key={file.name} name={lastOf(file.name)} action={renameShown} onCancel={() => setRenaming(false)}
-          />
-        )}
-        {/* The key loads it again after a new sign-in. */}
-        <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} />
-        <FileDetails key={file.sha256} {...file} dates={[['created', file.createdAt], ['updated', file.updatedAt]]} />
-      </div>
-    </Dialog>
+    <PreviewFrame
+      {...useNeighbours(file)} file={file} onMove={next => unsaved.leave(() => show(next))} onClose={unsaved.close}
+      closesOutside={mode === 'seen'} read={read} details={mode !== 'edited' && <Details file={file} />}
+      words={{ ...texts.files, details: texts.viewer.details }}
+      acts={(
+        <>
+          {acts}
+          {mode === 'renamed' &&
+            <RenameForm key={file.name} name={lastOf(file.name)} action={renameShown} onCancel={stop} />}
+          {unsaved.question}
+        </>
+      )}
+      content={address => mode === 'edited'
+        ? <TextEditor key={file.name} file={file} unsaved={unsaved} onSaved={show} onCancel={stop} />
+        // The key loads it again after a new sign-in.
+        : <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} ahead={address} />}
+    />
+  )
+}
+
+/** The buttons that begin to rename and to edit. One gets the focus when that ends, because the field is gone. */
+function useModeButtons (mode: 'seen' | 'renamed' | 'edited') {
+  const buttons = { renamed: useRef<HTMLButtonElement>(null), edited: useRef<HTMLButtonElement>(null) }
+  const before = useRef(mode)
+  useEffect(() => {
+    const last = before.current
+    before.current = mode
+    if (mode === 'seen' && last !== 'seen' && isFocusLost()) buttons[last].current?.focus()
+  }, [mode])
+  return buttons
+}
+
+const read = (file: StoredFile, signal: AbortSignal) => readBytes(file, file.size, signal)
+
+function Details ({ file }: { file: StoredFile }) {
+  const isPicture = ['image', 'video'].includes(kindOf(file))
+  const readFirst = (count: number, signal?: AbortSignal) => readBytes(file, count, signal)
+  return (
+    <>
+      {isPicture && <PictureFacts key={file.sha256} words={texts.viewer} file={file} read={readFirst} />}
+      <FileDetails key={file.sha256} {...file} dates={[['created', file.createdAt], ['updated', file.updatedAt]]} />
+    </>
   )
 }
 
@@ -99,18 +111,6 @@ function useNeighbours ({ name }: StoredFile): { previous: StoredFile | undefine
   const index = entries.findIndex(entry => entry.name === name)
   if (index !== -1) last.current = index
   return { previous: entries[last.current - 1], next: entries[index === -1 ? last.current : index + 1] }
-}
-
-interface StepProps {
-  icon: 'previous' | 'next'
-  target: StoredFile | undefined
-  action: (target: StoredFile | undefined) => void
-}
-
-/** A button that shows a neighbour. Without one it is only `aria-disabled`: a disabled button loses the focus. */
-function Step ({ icon, target, action }: StepProps) {
-  const isDisabled = target === undefined
-  return <IconButton icon={icon} label={texts.files[icon]} aria-disabled={isDisabled} onClick={() => action(target)} />
 }
 
 interface FileActsProps extends Pick<PreviewProps, 'file' | 'onRemove' | 'onClose'> {

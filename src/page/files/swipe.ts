@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { isRightToLeft } from '../direction.ts'
 import { listen } from '../listen.ts'
 
@@ -6,28 +6,39 @@ import { listen } from '../listen.ts'
 const MIN_PX = 50
 
 /** What uses such a touch itself, or scrolls sideways. */
-const OTHERS = 'input, audio, video, button'
+const OTHERS = 'input, textarea, audio, button, table'
 
-interface Swipe { readonly onPrevious: () => void, readonly onNext: () => void }
+/** How high the controls of a video are, which are at its bottom. */
+const VIDEO_CONTROLS_PX = 90
+
+interface Swipe { readonly onPrevious: () => void, readonly onNext: () => void, readonly isOff: () => boolean }
 
 /** Lets a swipe with one finger show the file before, or the next one. A zoomed page moves instead. */
 export function useSwipe (element: { readonly current: HTMLElement | null }, swipe: Swipe): void {
+  // A render during a swipe does not end it.
+  const latest = useRef(swipe)
+  latest.current = swipe
   useEffect(() => {
     let start: Touch | undefined
-    const begin = ({ touches, target }: TouchEvent) => {
-      const isOther = target instanceof Element && target.closest(OTHERS) !== null
-      start = touches.length === 1 && !isOther && (visualViewport?.scale ?? 1) === 1 ? touches[0] : undefined
+    const begin = ({ touches: [touch, ...others], target }: TouchEvent) => {
+      const isFree = touch !== undefined && others.length === 0 && !isOfOther(target, touch) && !latest.current.isOff()
+      start = isFree && (visualViewport?.scale ?? 1) === 1 ? touch : undefined
     }
     const end = ({ changedTouches: [touch] }: TouchEvent) => {
       if (start === undefined || touch === undefined) return
       const [x, y] = [touch.clientX - start.clientX, touch.clientY - start.clientY]
       start = undefined
       if (Math.abs(x) < MIN_PX || Math.abs(x) < 2 * Math.abs(y)) return
-      if ((x < 0) !== isRightToLeft) swipe.onNext()
-      else swipe.onPrevious()
+      if ((x < 0) !== isRightToLeft) latest.current.onNext()
+      else latest.current.onPrevious()
     }
-    return element.current === null
-      ? undefined
-      : listen({ touchstart: begin, touchend: end }, element.current, { passive: true })
-  })
+    const { current } = element
+    return current === null ? undefined : listen({ touchstart: begin, touchend: end }, current, { passive: true })
+  }, [])
+}
+
+function isOfOther (target: EventTarget | null, { clientY }: Touch): boolean {
+  if (!(target instanceof Element)) return false
+  const isOfVideo = target.matches('video') && clientY > target.getBoundingClientRect().bottom - VIDEO_CONTROLS_PX
+  return isOfVideo || target.closest(OTHERS) !== null
 }

@@ -1,4 +1,4 @@
-import { useId } from 'preact/hooks'
+import { useId, useState } from 'preact/hooks'
 import { Icon } from '../icon.tsx'
 import { texts } from '../texts.ts'
 import { AddFiles, AddFolder } from '../uploads/add-files.tsx'
@@ -9,6 +9,7 @@ import { LayoutChoice } from './layout-choice.tsx'
 import { layout } from './layout.ts'
 import { Letters } from './letters.tsx'
 import { isSearch, listed, order, scope, searchText, type Order, type Scope } from './list-choice.ts'
+import { Menu } from './menu.tsx'
 
 const orders: readonly Order[] = ['natural', '-natural', '-changed', 'changed', 'largest', 'smallest']
 
@@ -17,8 +18,10 @@ const scopes: readonly Scope[] = ['folder', 'everywhere']
 /** The longest text that the API searches for. */
 const MAX_SEARCH_LENGTH = 200
 
+interface ToolbarProps { onNew: (kind: 'newFolder' | 'newText' | 'photos') => void }
+
 /** The open folder, search, order, and the buttons to add files and folders. */
-export function Toolbar ({ onNewFolder, onPhotos }: { onNewFolder: () => void, onPhotos: () => void }) {
+export function Toolbar ({ onNew }: ToolbarProps) {
   const id = useId()
   if (listed.value !== 'files') {
     return <div class='toolbar'><h2>{texts.views[listed.value]}</h2><LayoutChoice /></div>
@@ -28,11 +31,10 @@ export function Toolbar ({ onNewFolder, onPhotos }: { onNewFolder: () => void, o
       <Breadcrumbs />
       <h2 dir='auto'><FolderName path={openFolder.value} /></h2>
       <div class='adding'>
-        <button type='button' onClick={onNewFolder} aria-label={texts.folders.create} title={texts.folders.create}>
-          <Icon name='newFolder' /><span class='label'>{texts.folders.create}</span>
-        </button>
+        <NewMenu onNew={onNew} />
         <button
-          type='button' class='photos' onClick={onPhotos} aria-label={texts.uploads.photos} title={texts.uploads.photos}
+          type='button' class='photos' onClick={() => onNew('photos')} aria-label={texts.uploads.photos}
+          title={texts.uploads.photos}
         >
           <Icon name='image' /><span class='label'>{texts.uploads.photos}</span>
         </button>
@@ -69,6 +71,28 @@ export function Toolbar ({ onNewFolder, onPhotos }: { onNewFolder: () => void, o
       <LayoutChoice />
       <p class={isSearch.value ? 'found muted' : 'hidden'} id={id} role='status'>{isSearch.value && found()}</p>
     </div>
+  )
+}
+
+/** A button with a menu of what can be made in the open folder. */
+function NewMenu ({ onNew }: ToolbarProps) {
+  const [opener, setOpener] = useState<HTMLElement | undefined>()
+  const close = () => setOpener(undefined)
+  const label = texts.files.new
+  const items = [
+    { label: texts.folders.create, action: () => onNew('newFolder') },
+    { label: texts.files.newText, action: () => onNew('newText') }
+  ]
+  return (
+    <>
+      <button
+        type='button' aria-haspopup='menu' aria-label={label} title={label}
+        onClick={event => setOpener(event.currentTarget)}
+      >
+        <Icon name='plus' /><span class='label'>{label}</span>
+      </button>
+      {opener !== undefined && <Menu label={label} opener={opener} items={items} onClose={close} />}
+    </>
   )
 }
 

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import { kindOf } from '../files/kinds.ts'
 import { Media } from '../files/media.tsx'
 import { PdfViewer } from '../files/pdf-viewer.tsx'
-import { decoded, ShownText, TEXT_BYTES } from '../files/shown-text.tsx'
+import { decoded, ShownText, shownBytesOf } from '../files/shown-text.tsx'
 import { formatSize } from '../format.ts'
 import { frameTexts } from '../frame-texts.ts'
 import { lastOf } from '../paths.ts'
@@ -14,14 +14,18 @@ import { ask, bytesAddress, bytesPath, followRefusal, type ShownFile } from './v
 
 interface FilePreviewProps {
   file: ShownFile
+  /** Where the bytes of a picture are in memory, if they were loaded ahead. */
+  ahead?: string | undefined
   /** The address of its small picture, which is shown if the browser can't show the file. */
   picture?: string | undefined
 }
 
 /** Shows an image, a sound, a video, a PDF or a text. Nothing in a file can run: markup is shown as text. */
-export function FilePreview ({ file, picture }: FilePreviewProps) {
+export function FilePreview ({ file, ahead, picture }: FilePreviewProps) {
   const [failure, setFailure] = useState<string>()
   const [isShownSmall, setShownSmall] = useState(picture !== undefined)
+  // It stays for as long as the picture is shown.
+  const [address] = useState(ahead ?? bytesAddress(file.name))
   const name = visibleName(lastOf(file.name))
   const kind = kindOf(file)
   if (failure !== undefined) {
@@ -39,7 +43,7 @@ export function FilePreview ({ file, picture }: FilePreviewProps) {
         ask(bytesPath(file.name), { method: 'HEAD' })
           .then(() => setFailure(texts.brokenPreview), (error: unknown) => setFailure(refusalOf(error)))
       }
-      return <Media kind={kind} address={bytesAddress(file.name)} name={name} onFail={explain} />
+      return <Media kind={kind} address={address} name={name} onFail={explain} />
     }
     case 'pdf': return <PdfViewer address={`${bytesAddress(file.name)}?disposition=inline`} title={name} />
     case 'text': return <TextPreview file={file} />
@@ -48,22 +52,22 @@ export function FilePreview ({ file, picture }: FilePreviewProps) {
 }
 
 function TextPreview ({ file }: { file: ShownFile }) {
-  const { value: text, error } = useLoaded(signal => beginningOf(file, signal))
+  const most = shownBytesOf(file)
+  const { value: text, error } = useLoaded(async signal => decoded(await readBytes(file, most, signal), file.type))
   if (error !== undefined) return <p class='no-preview muted' role='status'>{refusalOf(error)}</p>
   if (text === undefined) return <p class='muted' role='status'>{frameTexts.loading}</p>
   return (
     <>
-      {file.size > TEXT_BYTES && <p class='muted'>{texts.cut(formatSize(TEXT_BYTES), formatSize(file.size))}</p>}
-      <ShownText name={lastOf(file.name)} text={text} />
+      {file.size > most && <p class='muted'>{texts.cut(formatSize(most), formatSize(file.size))}</p>}
+      <ShownText file={{ ...file, name: lastOf(file.name) }} text={text} cut={texts.viewer.cutTable} />
     </>
   )
 }
 
-/** The first bytes of a text. An empty file has no ranges. */
-async function beginningOf ({ name, type, size }: ShownFile, signal: AbortSignal | null = null): Promise<string> {
-  const headers = size > TEXT_BYTES ? { range: `bytes=0-${TEXT_BYTES - 1}` } : {}
-  const response = await ask(bytesPath(name), { headers, signal })
-  return decoded(await response.blob(), type)
+/** Reads the first `count` bytes. An empty file has no ranges. @throws what `ask` throws. */
+export async function readBytes ({ name, size }: ShownFile, count: number, signal?: AbortSignal): Promise<Blob> {
+  const headers = size > count ? { range: `bytes=0-${count - 1}` } : {}
+  return (await ask(bytesPath(name), { headers, signal: signal ?? null })).blob()
 }
 
 function refusalOf (error: unknown): string {

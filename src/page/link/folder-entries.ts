@@ -12,9 +12,10 @@ export interface FileEntry {
   readonly name: string
   readonly size: number
   readonly type: string
-  readonly updatedAt: string
   readonly sha256: string
+  readonly updatedAt: string
   readonly hasThumbnail: boolean
+  readonly takenAt: string | null
 }
 
 interface FolderPage { readonly folders: FolderEntry[], readonly files: FileEntry[], readonly next: string | null }

@@ -592,7 +592,15 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       all: 'Alle auswählen',
       none: 'Nichts auswählen'
     },
-    preview: { title: 'In einer Vorschau', move: 'Vorige oder nächste Datei', close: 'Schließen' },
+    preview: {
+      title: 'In einer Vorschau',
+      move: 'Vorige oder nächste Datei',
+      zoom: 'Vergrößern und verkleinern',
+      pan: 'Vergrößertes Bild bewegen',
+      whole: 'Ganzes Bild zeigen',
+      details: 'Details des Bilds',
+      close: 'Schließen'
+    },
     keys: {
       escape: 'Esc',
       pages: 'Bild↑ Bild↓',
@@ -658,5 +666,25 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
   pictures: {
     notShown: (ending: string) =>
       `Dieser Browser kann ${ending}-Dateien nicht anzeigen. Herunterladen, um sie zu sehen.`
+  },
+  viewer: {
+    details: 'Details',
+    taken: 'Aufgenommen',
+    camera: 'Kamera',
+    place: 'Ort',
+    cutTable: 'Nur die ersten Zeilen und Spalten. Herunterladen, um alles zu sehen.'
+  },
+  editor: {
+    edit: 'Bearbeiten',
+    save: 'Speichern',
+    label: (name: string) => `Text von ${name}`,
+    saved: (name: string) => `Gespeichert: ${visible(name)}`,
+    notText: 'Das ist kein Text in UTF-8. Er lässt sich hier nicht ändern.',
+    conflict: 'Die Datei wurde inzwischen geändert',
+    conflictHint: 'Der eigene Text ersetzt den Inhalt. Der bleibt als Version, wenn der Server welche aufhebt.',
+    replace: 'Ersetzen',
+    name: 'Name der Datei',
+    offered: 'Text.txt',
+    submit: 'Anlegen'
   }
 })

@@ -67,6 +67,13 @@ export const texts = (tools: Tools<'de'>): LinkTexts => {
       tryAgain: (name: string) => `Nochmal versuchen: ${visible(name)}`,
       unreadable: 'Die Datei ist nicht mehr lesbar. Sie wurde geändert, verschoben oder gelöscht: bitte neu auswählen.',
       nameHint: 'Bitte die Datei umbenennen und neu auswählen.'
+    },
+    viewer: {
+      details: 'Details',
+      taken: 'Aufgenommen',
+      camera: 'Kamera',
+      place: 'Ort',
+      cutTable: 'Nur die ersten Zeilen und Spalten. Herunterladen, um alles zu sehen.'
     }
   }
 }

@@ -74,6 +74,8 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       welcome: 'Private Dateien: hier hochladen, überall wiederbekommen.'
     },
     files: {
+      new: 'Neu',
+      newText: 'Neue Textdatei',
       columns: {
         name: 'Name',
         size: 'Größe',

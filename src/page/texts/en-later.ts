@@ -580,7 +580,15 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       all: 'Select all',
       none: 'Select none'
     },
-    preview: { title: 'In a preview', move: 'Previous or next file', close: 'Close' },
+    preview: {
+      title: 'In a preview',
+      move: 'Previous or next file',
+      zoom: 'Zoom in and out',
+      pan: 'Move the enlarged picture',
+      whole: 'See the whole picture',
+      details: 'Details of the picture',
+      close: 'Close'
+    },
     keys: {
       escape: 'Escape',
       pages: 'PageUp PageDown',
@@ -644,6 +652,26 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
   },
   pictures: {
     notShown: (ending: string) => `This browser can’t show ${ending} files. Download the file to see it.`
+  },
+  viewer: {
+    details: 'Details',
+    taken: 'Taken',
+    camera: 'Camera',
+    place: 'Place',
+    cutTable: 'Only the first rows and columns. Download the file to see all of it.'
+  },
+  editor: {
+    edit: 'Edit',
+    save: 'Save',
+    label: (name: string) => `Text of ${name}`,
+    saved: (name: string) => `Saved: ${visible(name)}`,
+    notText: 'This is no text in UTF-8. It can’t be changed here.',
+    conflict: 'The file has changed meanwhile',
+    conflictHint: 'Your text replaces what is there now, which stays as a version where the server keeps versions.',
+    replace: 'Replace it',
+    name: 'Name of the file',
+    offered: 'text.txt',
+    submit: 'Create'
   }
 })
 

@@ -65,6 +65,13 @@ export const texts = (tools: Tools<'en'>) => {
       tryAgain: (name: string) => `Try again: ${visible(name)}`,
       unreadable: 'The file can no longer be read. It was changed, moved or deleted: choose it again.',
       nameHint: 'Rename the file, then choose it again.'
+    },
+    viewer: {
+      details: 'Details',
+      taken: 'Taken',
+      camera: 'Camera',
+      place: 'Place',
+      cutTable: 'Only the first rows and columns. Download the file to see all of it.'
     }
   }
 }

@@ -72,6 +72,8 @@ export const texts = (tools: Tools<'en'>) => {
       welcome: 'Your private files: upload them here, get them back anywhere.'
     },
     files: {
+      new: 'New',
+      newText: 'New text file',
       columns: {
         name: 'Name',
         size: 'Size',

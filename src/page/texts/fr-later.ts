@@ -608,7 +608,15 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       all: 'Tout sélectionner',
       none: 'Ne rien sélectionner'
     },
-    preview: { title: 'Dans un aperçu', move: 'Fichier précédent ou suivant', close: 'Fermer' },
+    preview: {
+      title: 'Dans un aperçu',
+      move: 'Fichier précédent ou suivant',
+      zoom: 'Agrandir et réduire',
+      pan: 'Déplacer l’image agrandie',
+      whole: 'Voir l’image entière',
+      details: 'Détails de l’image',
+      close: 'Fermer'
+    },
     keys: {
       escape: 'Échap',
       pages: 'Page↑ Page↓',
@@ -677,5 +685,25 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
   pictures: {
     notShown: (ending: string) =>
       `Ce navigateur ne sait pas afficher les fichiers ${ending}. Télécharger le fichier pour le voir.`
+  },
+  viewer: {
+    details: 'Détails',
+    taken: 'Prise de vue',
+    camera: 'Appareil',
+    place: 'Lieu',
+    cutTable: 'Seules les premières lignes et colonnes sont affichées. Téléchargez le fichier pour tout voir.'
+  },
+  editor: {
+    edit: 'Modifier',
+    save: 'Enregistrer',
+    label: (name: string) => `Texte de ${name}`,
+    saved: (name: string) => `Enregistré : ${visible(name)}`,
+    notText: 'Ce n’est pas du texte en UTF-8. Il ne peut pas être modifié ici.',
+    conflict: 'Le fichier a changé entre-temps',
+    conflictHint: 'Votre texte remplace le contenu actuel, qui reste comme version si le serveur garde des versions.',
+    replace: 'Remplacer',
+    name: 'Nom du fichier',
+    offered: 'texte.txt',
+    submit: 'Créer'
   }
 })

@@ -72,6 +72,13 @@ export const texts = (tools: Tools<'fr'>): LinkTexts => {
       tryAgain: (name: string) => `Réessayer : ${visible(name)}`,
       unreadable: 'Le fichier n’est plus lisible. Il a été modifié, déplacé ou supprimé : le choisir à nouveau.',
       nameHint: 'Renommer le fichier, puis le choisir à nouveau.'
+    },
+    viewer: {
+      details: 'Détails',
+      taken: 'Prise de vue',
+      camera: 'Appareil',
+      place: 'Lieu',
+      cutTable: 'Seules les premières lignes et colonnes sont affichées. Téléchargez le fichier pour tout voir.'
     }
   }
 }

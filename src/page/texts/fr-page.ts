@@ -76,6 +76,8 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       welcome: 'Des fichiers privés : envoyés ici, retrouvés partout.'
     },
     files: {
+      new: 'Nouveau',
+      newText: 'Nouveau fichier texte',
       columns: {
         name: 'Nom',
         size: 'Taille',

@@ -7,6 +7,7 @@ import { formatDate } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { texts } from '../later-texts.ts'
 import { lastOf } from '../paths.ts'
+import { TilePicture } from '../pictures/tile-picture.tsx'
 import { visibleName } from '../visible-name.ts'
 import { rowOf, rowsBetween, targetOf, type Layout, type Row, type Step } from './layout.ts'
 import { monthName } from './month-choice.tsx'
@@ -82,7 +83,7 @@ function Shot ({ file, index, isActive, onOpen }: ShotProps) {
   const label = `${visibleName(lastOf(name))}, ${formatDate(takenAt ?? changedAt)}`
   return (
     <button type='button' class='shot' aria-label={label} {...control} onClick={onOpen}>
-      <Thumbnail key={sha256} file={file} />
+      <Thumbnail key={sha256} file={file} Picture={TilePicture} />
       {type.startsWith('video/') && <span class='video'><Icon name='resume' /></span>}
     </button>
   )

@@ -1,8 +1,8 @@
 import type { Page } from 'playwright-core'
 import { browserTest, enter, isFocused, phone, shows } from '../browser.ts'
 import {
-  choose, dialogButton, fileButton, folderLink, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press, refusal,
-  undo, visitAs, widths
+  choose, dialogButton, fileButton, folderLink, make, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press,
+  refusal, undo, visitAs, widths
 } from '../files-page.ts'
 import { checkAccessible, checkFits, goTo, hasFocusIn } from '../page.ts'
 
@@ -164,7 +164,7 @@ browserTest('a new name with a slash is refused with a word about folders', asyn
   await press(page, 'Enter')
   await refusal(page).getByText(/separates folders.*“Move”/).waitFor()
   await press(page, 'Escape')
-  await page.getByRole('button', { name: 'New folder' }).click()
+  await make(page, 'New folder')
   await page.getByLabel('Name of the folder').fill('one/two')
   await dialogButton(page, 'Create').click()
   await refusal(page).getByText(/separates folders/).waitFor()

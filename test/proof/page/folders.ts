@@ -4,8 +4,8 @@ import type { Page } from 'playwright-core'
 import { isProof, sizes } from '../../kit/sizes.ts'
 import { browserTest, enter, isFocused, shows, tabTo } from '../browser.ts'
 import {
-  choose, chooseFrom, dialogButton, dropOn, fileButton, folderLink, namesOf, noDialog, notice, panel, press, refusal,
-  undo, visitAs, widths, type FilesVisit
+  choose, chooseFrom, dialogButton, dropOn, fileButton, folderLink, make, namesOf, newButton, noDialog, notice, panel,
+  press, refusal, undo, visitAs, widths, type FilesVisit
 } from '../files-page.ts'
 import { checkAccessible, checkFits, goTo, openSecondWindow, signedIn } from '../page.ts'
 
@@ -191,7 +191,7 @@ browserTest('folders come first, in the order of names; a search finds both; all
 browserTest('by mouse, folders are created, renamed, moved by dragging, deleted and restored', async t => {
   const visit = await visitAs(t, { 'a/one.txt': '1', 'a/sub/two.txt': '2', 'b/one.txt': 'another', 'loose.txt': 'x' })
   const { page } = visit
-  await page.getByRole('button', { name: 'New folder' }).click()
+  await make(page, 'New folder')
   await page.getByLabel('Name of the folder').fill('b/')
   await dialogButton(page, 'Create').click()
   await refusal(page).waitFor()
@@ -253,7 +253,8 @@ browserTest('by mouse, folders are created, renamed, moved by dragging, deleted 
 browserTest('by keyboard alone, folders are created, renamed, moved, deleted and restored', async t => {
   const visit = await visitAs(t, { 'a/one.txt': '1', 'a/sub/two.txt': '2', 'z.txt': 'z' })
   const { page } = visit
-  await enter(page, page.getByRole('button', { name: 'New folder' }))
+  await enter(page, newButton(page))
+  await press(page, 'Enter')
   await shows(t, () => isFocused(page.getByLabel('Name of the folder')), true)
   await page.keyboard.type('target\n')
   await shows(t, () => isFocused(folderLink(page, 'target')), true)
@@ -278,7 +279,7 @@ browserTest('by keyboard alone, folders are created, renamed, moved, deleted and
   await enter(page, dialogButton(page, 'Move here'))
   await notice(page, 'Moved to v1.2: a').waitFor()
   await noDialog(page)
-  await page.getByRole('button', { name: 'New folder' }).click()
+  await make(page, 'New folder')
   await page.keyboard.type('empty\n')
   await shows(t, () => isFocused(folderLink(page, 'empty')), true)
   await press(page, 'Delete')
