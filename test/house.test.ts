@@ -48,7 +48,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9700,
   monitoring: 5000,
   openapi: 4600,
-  sync: 20_200,
+  sync: 20_300,
   tokens: 7700,
   uploads: 15_400,
   webdav: 10_400

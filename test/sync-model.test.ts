@@ -118,6 +118,19 @@ const histories: Record<string, History> = {
     },
     end: paths => paths.includes('x') && paths.length === 2
   },
+  'a download is no edit of the file that was at its path, also if a power cut left the base older than the folder': {
+    prepare: world => { world.write('x', world.A) },
+    before (world) {
+      world.server.move({ path: 'x', kind: 'file' }, 'y')
+      world.write('x')
+    },
+    during () {},
+    after ({ A, server }) {
+      A.state.fallBack()
+      server.move({ path: 'y', kind: 'file' }, 'z')
+    },
+    end: are('x', 'z')
+  },
   'a file that is saved while it is moved here is not removed: it goes through `aside`, not by a link': {
     prepare: world => { world.write('x', world.A) },
     before: ({ server }) => { server.move({ path: 'x', kind: 'file' }, 'y') },

@@ -196,10 +196,10 @@ function planMoves (trees: Trees, { refused, waiting }: PlanOptions): Act[] {
 
 /**
  * Finds where a row of the base is on this computer: at its path, also with other bytes, which is how many editors
- * save; else at the one new path of its inode, of a file with its bytes, because inodes are used again; else, if no
- * other row lost these bytes, at the one new path with them.
+ * save, but not with those that another file has there on the server; else at the one new path of its inode, of a file
+ * with its bytes, because inodes are used again; else, if no other row lost these bytes, at the one new path with them.
  */
-function localPlaces ({ base, local }: Trees): (key: string, row: BaseRow) => string | undefined {
+function localPlaces ({ base, local, mirror }: Trees): (key: string, row: BaseRow) => string | undefined {
   const byInode = new Map<string, string[]>()
   const byBytes = new Map<string, string[]>()
   const lost = new Map<string, number>()
@@ -212,16 +212,23 @@ function localPlaces ({ base, local }: Trees): (key: string, row: BaseRow) => st
     if (isLost(key, row) && row.kind === 'file') lost.set(row.sha256, (lost.get(row.sha256) ?? 0) + 1)
   }
   return (key, row) => {
-    if (local.get(key)?.kind === row.kind) return key
+    if (local.get(key)?.kind === row.kind && !isReplaced(key, row)) return key
     if (!isLost(key, row)) return undefined
     const same = (byInode.get(row.inode) ?? []).filter(place => isSame(row, local.get(place)))
     if (same.length > 0 || row.kind === 'folder') return only(same)
     return lost.get(row.sha256) === 1 ? only(byBytes.get(row.sha256) ?? []) : undefined
   }
 
-  function isLost (key: string, { kind }: BaseRow): boolean {
+  function isLost (key: string, row: BaseRow): boolean {
     const entry = local.get(key)
-    return entry === undefined ? isAbsent(local, key) : entry.kind !== kind && entry.kind !== 'other'
+    if (entry === undefined) return isAbsent(local, key)
+    return (entry.kind !== row.kind && entry.kind !== 'other') || isReplaced(key, row)
+  }
+
+  /** Whether it was downloaded, if the base is older than the folder. */
+  function isReplaced (key: string, row: BaseRow): boolean {
+    const [here, there] = [local.get(key), mirror.get(key)]
+    return there !== undefined && there.id !== row.id && isSame(here, there) && !isSame(row, here)
   }
 }
 

@@ -190,18 +190,18 @@ export class World {
       makeFolder: (path, folderId) => call(`make ${path}`, () => server.makeFolder(path, folderId)),
       move: (target, to, folderId) => call(`move ${target.path}`, () => server.move(target, to, folderId)),
       remove: (target, sha256) => call(`remove ${target.path}`, () => {
-        this.#checkDeletion(target.kind === 'file' ? sha256 : undefined, disk)
+        const isElsewhere = target.kind === 'folder' || this.#isElsewhere(sha256, disk)
         server.remove(target, sha256)
+        if (!isElsewhere) this.log.push(`! deletes ${sha256}, which is nowhere else`)
       }),
       download: (target, { sha256, to }) => call(`download ${target.path}`, () => disk.write(to, server.bytes(target, sha256)))
     }
   }
 
-  /** Bytes that no person deleted are somewhere else. */
-  #checkDeletion (sha256: string | undefined, disk: ModelDisk): void {
-    if (sha256 === undefined || this.dropped.has(sha256) || this.copied.has(sha256)) return
-    const places = [...this.server.tree().values(), ...disk.tree().values()].filter(content => content === sha256)
-    if (places.length < 2) this.log.push(`! deletes ${sha256}, which is nowhere else`)
+  /** Whether bytes that no person deleted are somewhere else. */
+  #isElsewhere (sha256: string, disk: ModelDisk): boolean {
+    if (this.dropped.has(sha256) || this.copied.has(sha256)) return true
+    return [...this.server.tree().values(), ...disk.tree().values()].filter(content => content === sha256).length > 1
   }
 
   #disturb (): void {
