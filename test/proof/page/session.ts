@@ -144,6 +144,7 @@ browserTest('after a sign-out nothing in the browser names the user or a file, a
   await shows(t, async () => (await storedBy(page)).includes(id), true, 'what continues an upload is kept')
   t.match(await storedBy(page), /"[\w-]{43}"/, 'and so is the key')
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Sign out', exact: true }).click()
   await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor()
   await page.evaluate(() => localStorage.removeItem('uploads /other/ zanzibar'))
   const stored = await storedBy(page)
