@@ -28,6 +28,8 @@ const commands: Record<string, () => Promise<Command>> = {
   doctor: () => import('./commands/doctor.ts'),
   backup: () => import('./commands/backup.ts'),
   restore: () => import('./commands/restore.ts'),
+  import: () => import('./commands/import.ts'),
+  export: () => import('./commands/export.ts'),
   openapi: () => import('./commands/openapi.ts'),
   sdk: () => import('./commands/sdk.ts'),
   sync: () => import('./commands/sync.ts')
@@ -44,6 +46,8 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore doctor           check what the server depends on, and say how to fix what is wrong
   magicstore backup FOLDER    back up the store, also while servers run
   magicstore restore FOLDER   restore a backup into an empty store of any kind
+  magicstore import FOLDER    store what is in a folder of this machine in an account
+  magicstore export FOLDER    write the files and data of an account to a folder of this machine
   magicstore openapi FOLDER   write the OpenAPI document to a folder
   magicstore sdk FOLDER       write a TypeScript client to a folder
   magicstore sync FOLDER URL  keep a folder of this computer and the store equal

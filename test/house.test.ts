@@ -31,7 +31,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   blobs: 2100,
   'blobs/disk': 6100,
   'blobs/s3': 10_700,
-  commands: 14_500,
+  commands: 15_900,
   config: 1900,
   'data-folder': 2800,
   deployment: 700,
@@ -50,6 +50,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   openapi: 4600,
   sync: 20_300,
   tokens: 7700,
+  transfer: 2900,
   uploads: 15_400,
   webdav: 10_400
 }

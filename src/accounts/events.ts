@@ -11,7 +11,7 @@ export const eventKinds = [
   'identity_connected', 'identity_removed', 'identity_refused', 'password_removed', 'invitation_used',
   'reset_created', 'password_reset', 'disabled', 'enabled', 'quota_changed',
   'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'link_password_wrong', 'trash_emptied',
-  'files_restored', 'account_removed'
+  'files_restored', 'files_imported', 'account_exported', 'account_removed'
 ] as const
 
 /** Kinds of events of the whole store. */

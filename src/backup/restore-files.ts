@@ -112,7 +112,7 @@ export async function refuseUsedFolder (folder: string): Promise<void> {
     if (error.code === 'ENOENT') return []
     throw new BackupError(`${folder} can't be used as a folder: ${error.message}`, { cause: error })
   })
-  if (names.length > 0) throw new BackupError(`${folder} is not empty; files are restored to an empty or new folder`)
+  if (names.length > 0) throw new BackupError(`${folder} is not empty: name a folder that is empty, or does not exist`)
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { AccountRepository } from '../metadata/accounts.ts'
 import type { FactorList } from '../metadata/factor-records.ts'
 import type { IdentityRecord } from '../metadata/identities.ts'
+import type { Metadata } from '../metadata/metadata.ts'
 import { type AccountRecord, NO_LIMIT, NO_PASSWORD } from '../metadata/records.ts'
 
 /** Accounts read at a time. */
@@ -18,6 +19,11 @@ export async function * allAccounts (accounts: Pick<AccountRepository, 'listAfte
 
 /** How an account can be signed in to, beside its password. */
 export interface SignInMeans { readonly factors: FactorList, readonly identities: readonly IdentityRecord[] }
+
+export async function meansOf (metadata: Metadata, { id }: AccountRecord): Promise<SignInMeans> {
+  const [factors, identities] = await Promise.all([metadata.factors.list(id), metadata.identities.list(id)])
+  return { factors, identities }
+}
 
 /** The properties of an account that are printed: all but the password hash. */
 export function accountDetails ({

@@ -3,7 +3,7 @@ import { parseByteSize, readConfig } from '../config.ts'
 import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
 import { ConfigError, OperatorError } from '../problems.ts'
 import type { OperatorStore } from '../services.ts'
-import { accountDetails, accountText, allAccounts, type SignInMeans } from './accounts.ts'
+import { accountDetails, accountText, allAccounts, meansOf, type SignInMeans } from './accounts.ts'
 import { printClaim } from './claims.ts'
 import { FLAG, print, readArguments, UsageError, VALUE } from './command.ts'
 import { printLinks } from './links.ts'
@@ -118,7 +118,7 @@ export async function run (args: string[]): Promise<void> {
     }
     if (verb === 'rm') await deleteBytes(store)
     const isOfSignIn = verb === 'show' || verb === 'second-factor' || values.remove
-    show(changed, isOfSignIn ? await meansOf(store, account) : undefined)
+    show(changed, isOfSignIn ? await meansOf(store.metadata, account) : undefined)
   })
 }
 
@@ -178,11 +178,6 @@ async function removePassword (
       remedy: 'its owner connects one on the page first'
     })
   }
-}
-
-async function meansOf ({ metadata }: OperatorStore, { id }: AccountRecord): Promise<SignInMeans> {
-  const [factors, identities] = await Promise.all([metadata.factors.list(id), metadata.identities.list(id)])
-  return { factors, identities }
 }
 
 async function removeFactors ({ metadata }: OperatorStore, account: AccountRecord): Promise<void> {

@@ -47,6 +47,8 @@ const TABLE = {
   powerCuts: [6, 6, 40],
   propertyRuns: [3, 3, 30],
   recordedOperations: [80, 80, 240],
+  /** Files that are imported, and exported again. */
+  transferred: [100, 500, 100_000],
   syncHistories: [500, 2000, 100_000],
   syncKills: [6, 6, 1000],
   syncTurns: [200, 800, 40_000],

@@ -36,6 +36,8 @@ test('with --json every command prints one object per line, whose properties its
     { args: ['user', 'passwd', 'ann'], expected: [account] },
     { args: ['user', 'links', 'ann'], expected: [{ id: 1, kind: 'upload', name: 'inbox', hasPassword: false, uses: 0, lastUsedAt: null }] },
     { args: ['user', 'links', 'ann', '--revoke'], expected: [{ revoked: 1 }] },
+    { args: ['import', at('document'), '--user', 'ann'], expected: [{ user: 'ann', imported: 0, failed: [] }] },
+    { args: ['export', at('exported'), '--user', 'ann'], expected: [{ user: 'ann', files: 0, failed: [] }] },
     { args: ['fsck'], expected: [{ kind: 'orphan', blobId: /^0{31}[01]$/, isRepaired: false }, { kind: 'orphan' }], code: 1 },
     { args: ['fsck', '--repair'], expected: [{ isRepaired: true }, { isRepaired: true }] },
     { args: ['fsck'], expected: [] },

@@ -423,6 +423,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       quota_changed: 'Speichergrenze geändert',
       trash_emptied: 'Papierkorb geleert',
       files_restored: 'Dateien aus einem Backup wiederhergestellt',
+      files_imported: 'Dateien importiert',
+      account_exported: 'Konto exportiert',
       account_removed: 'Konto gelöscht'
     },
     networks: {

@@ -413,6 +413,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       quota_changed: 'Limit of the storage changed',
       trash_emptied: 'Trash emptied',
       files_restored: 'Files restored from a backup',
+      files_imported: 'Files imported',
+      account_exported: 'Account exported',
       account_removed: 'Account deleted'
     },
     networks: {

@@ -437,6 +437,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       quota_changed: 'Limite de stockage changée',
       trash_emptied: 'Corbeille vidée',
       files_restored: 'Fichiers restaurés d’une sauvegarde',
+      files_imported: 'Fichiers importés',
+      account_exported: 'Compte exporté',
       account_removed: 'Compte supprimé'
     },
     networks: {

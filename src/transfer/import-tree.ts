@@ -1,0 +1,139 @@
+import { createReadStream } from 'node:fs'
+import { lstat, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { digestOf } from '../blobs/blob-store.ts'
+import { contentOf, READ_BYTES } from '../data-folder/durable-files.ts'
+import { joinPath } from '../metadata/paths.ts'
+import type { AccountRecord } from '../metadata/records.ts'
+import { failures, Problem } from '../problems.ts'
+import type { OperatorStore } from '../services.ts'
+import { inParallel } from './parallel.ts'
+
+/** What an import did. Paths are those in the folder. */
+export interface ImportReport {
+  /** Files that were stored. */
+  imported: number
+  /** Of those, in bytes. */
+  bytes: number
+  /** Folders that were created. */
+  folders: number
+  /** Files that the account had already, with the same bytes. */
+  unchanged: number
+  /** The account has other bytes there, which stay. */
+  readonly different: string[]
+  /** Links, special files and names that are not UTF-8. */
+  readonly left: string[]
+  readonly failed: { readonly path: string, readonly reason: string }[]
+}
+
+interface ImportOptions {
+  readonly account: AccountRecord
+  /** The folder of this machine. */
+  readonly folder: string
+  /** The folder of the account, in NFC; empty for the root. */
+  readonly to: string
+  readonly onProgress: (done: number) => void
+}
+
+interface TreeEntry { readonly path: string, readonly kind: 'file' | 'folder' | 'other' }
+
+/** One file or folder can't be imported, but others can. */
+class Unfit extends Error {}
+
+/**
+ * Stores all files of a folder with their times, as their owner would upload them. Never replaces a file, so that it
+ * can be repeated, also after it was interrupted. What was stored is read back and compared.
+ */
+export async function importTree (
+  store: OperatorStore, { account: { id }, folder, to, onProgress }: ImportOptions
+): Promise<ImportReport> {
+  const { metadata, accounts, blobs, files, folders } = store
+  const report: ImportReport = {
+    imported: 0, bytes: 0, folders: 0, unchanged: 0, different: [], left: [], failed: []
+  }
+  if (to !== '') await importFolder(to)
+  let done = 0
+  await inParallel(entriesOf(folder), async ({ path, kind }) => {
+    try {
+      if (kind === 'other') report.left.push(path)
+      else await (kind === 'folder' ? importFolder(joinPath(to, path)) : importFile(path))
+    } catch (error) {
+      if (!isOfOne(error)) throw error
+      report.failed.push({ path, reason: error.message })
+    }
+    onProgress(++done)
+  })
+  return report
+
+  async function importFolder (name: string): Promise<void> {
+    const { isNew } = await folders.create(await accounts.get(id), name)
+    if (isNew) report.folders++
+  }
+
+  async function importFile (path: string): Promise<void> {
+    const source = join(folder, path)
+    const name = files.acceptName(joinPath(to, path))
+    const current = await metadata.files.find(id, name)
+    if (current !== undefined) {
+      const isSame = (await lstat(source)).size === current.size && (await contentOf(source)).sha256 === current.sha256
+      if (isSame) report.unchanged++
+      else report.different.push(path)
+      return
+    }
+    const { mtimeMs, size } = await lstat(source)
+    const content = { name, type: undefined, bytes: unchangedBytes(source) }
+    const { file, isNew } = await files.store({
+      // Its usage changes with every file.
+      uploader: { owner: await accounts.get(id), linkId: null },
+      upload: {
+        name, minBytes: size, maxBytes: size, async * read () { yield content }, modifiedAt: () => timeOf(mtimeMs)
+      }
+    })
+    const stored = await digestOf(await blobs.read({ id: file.blobId, size: file.size }))
+    if (stored !== file.sha256) {
+      await files.remove(id, name, { precondition: {}, isPermanent: true })
+      throw new Unfit('what was stored has other bytes: look at the disk, or the bucket')
+    }
+    if (!isNew) report.unchanged++
+    else {
+      report.imported++
+      report.bytes += file.size
+    }
+  }
+}
+
+/** A file, unless it changes meanwhile. */
+async function * unchangedBytes (path: string): AsyncGenerator<Uint8Array> {
+  const before = await lstat(path)
+  yield * createReadStream(path, { highWaterMark: READ_BYTES })
+  const after = await lstat(path)
+  const isSame = (['ino', 'size', 'mtimeMs', 'ctimeMs'] as const).every(key => before[key] === after[key])
+  if (!isSame) throw new Unfit('it changed while it was read')
+}
+
+/** All that is in a folder and below, a folder before what is in it. */
+async function * entriesOf (root: string, folder = ''): AsyncGenerator<TreeEntry> {
+  for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
+    const path = joinPath(folder, entry.name)
+    // Bytes that are no UTF-8 were replaced, so that nothing has this name.
+    const isReadable = !entry.name.includes('\uFFFD') || await lstat(join(root, path)).then(() => true, () => false)
+    const kind = isReadable ? entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other' : 'other'
+    yield { path, kind }
+    if (kind === 'folder') yield * entriesOf(root, path)
+  }
+}
+
+/** Codes of the system that concern one file. */
+const OF_ONE = ['EACCES', 'EPERM', 'ENOENT', 'ELOOP']
+
+function isOfOne (error: unknown): error is Error {
+  if (error instanceof Problem) return failures[error.code].status < 500
+  return error instanceof Unfit || OF_ONE.includes(String((error as NodeJS.ErrnoException).code))
+}
+
+/** Milliseconds since 1970; null if RFC 3339 can't express it. */
+function timeOf (milliseconds: number): number | null {
+  const time = Math.floor(milliseconds)
+  const year = new Date(time).getUTCFullYear()
+  return year >= 0 && year <= 9999 ? time : null
+}
