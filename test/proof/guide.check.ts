@@ -30,7 +30,7 @@ const hasRestic = spawnSync('restic', ['version']).status === 0
  * The sections of operating.md: `followed` by the tests below, or with settings only, which are tested in
  * `guide-facts.check.ts` and `deployment.check.ts`.
  */
-const settingsOnly = ['Settings file', 'Run behind TLS', 'Zips and sizes of folders', 'Changes', 'Identity provider']
+const settingsOnly = ['Settings file', 'Run behind TLS', 'Phones', 'A folder in, an account out', 'Zips and sizes of folders', 'Changes', 'Identity provider']
 const followed = ['Install', 'Run commands', 'Back up and restore', 'Versions and trash', 'Invitations and lost passwords', 'Links', 'Second factors', 'Rotate keys', 'Watch', 'Recover from a lost disk']
 
 interface Machine {
