@@ -82,7 +82,7 @@ export async function importTree (
     }
     const { mtimeMs, size } = await lstat(source)
     const content = { name, type: undefined, bytes: unchangedBytes(source) }
-    const { file, isNew } = await files.store({
+    const { file } = await files.store({
       // Its usage changes with every file.
       uploader: { owner: await accounts.get(id), linkId: null },
       upload: {
@@ -94,11 +94,8 @@ export async function importTree (
       await files.remove(id, name, { precondition: {}, isPermanent: true })
       throw new Unfit('what was stored has other bytes: look at the disk, or the bucket')
     }
-    if (!isNew) report.unchanged++
-    else {
-      report.imported++
-      report.bytes += file.size
-    }
+    report.imported++
+    report.bytes += file.size
   }
 }
 
@@ -131,9 +128,7 @@ function isOfOne (error: unknown): error is Error {
   return error instanceof Unfit || OF_ONE.includes(String((error as NodeJS.ErrnoException).code))
 }
 
-/** Milliseconds since 1970; null if RFC 3339 can't express it. */
-function timeOf (milliseconds: number): number | null {
-  const time = Math.floor(milliseconds)
-  const year = new Date(time).getUTCFullYear()
-  return year >= 0 && year <= 9999 ? time : null
+/** Milliseconds since 1970, within what RFC 3339 can express. */
+function timeOf (milliseconds: number): number {
+  return Math.min(Math.max(Math.floor(milliseconds), Date.parse('0000-01-01')), Date.parse('9999-12-31'))
 }

@@ -97,7 +97,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings, and 
       'its bytes: image/webp true',
       'a thumbnail of another content: 412 precondition_failed 412',
       'the time alone: 2023-01-31T00:00:00',
-      'a timeline: [{"month":"2023-01","files":1}] photo.jpg',
+      'a timeline: 2023-01 1 photo.jpg',
       'copying: copies/page.html true text/html',
       'copying to a name that exists: 409 name_taken 409',
       `a zip: ${zipBytes('page.html')} PK false`,

@@ -177,7 +177,7 @@ t.test('what the options can\'t mean is refused, and nothing is changed', async 
     [['restore', folder, '--user', 'ada', '--to', join(root, 'new'), '--as', 'bob'], /--to restores to a folder[^\n]*/],
     [['restore', folder, '--user', 'ada', '--to', join(settings.DATA_DIR, 'new')], /[^\n]*and DATA_DIR must not contain each other/],
     [['restore', folder, '--user', 'ada', '--to', join(folder, 'new')], /[^\n]*and the backup must not contain each other/],
-    [['restore', folder, '--user', 'ada', '--to', join(root, 'used')], /[^\n]*is not empty; files are restored to an empty or new folder/, 1],
+    [['restore', folder, '--user', 'ada', '--to', join(root, 'used')], /[^\n]*is not empty: name a folder that is empty, or does not exist/, 1],
     [['restore', folder, '--user', 'ada', '--to', join(root, 'used', 'a')], /[^\n]*can't be used as a folder[^\n]*/, 1],
     [['restore', folder, '--user', 'bob'], /there is no account bob in snapshot-\w+/, 1],
     [['restore', folder, '--user', '\u202e'], /there is no account [^\n]*/, 1],

@@ -2,7 +2,7 @@ import { appendFile, chmod, lstat, mkdir, readdir, readFile, rm, stat, symlink, 
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { withFault } from '../kit/bin.ts'
-import { blobFiles, isInFolder } from '../kit/stores.ts'
+import { blobFiles, isInFolder, runSql } from '../kit/stores.ts'
 import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { runBin, signUp, startServer, type Settings } from '../kit/server.ts'
@@ -31,9 +31,10 @@ t.test('a folder is stored with its times, a second import does nothing, and wha
   await utimes(join(tree, 'in/a.txt'), 1_000_000, 1_000_000)
   await writeFile(join(tree, 'zero'), '')
   await symlink('in', join(tree, 'link'))
+  await writeFile(join(tree, 'a \uFFFD'), '')
   await writeFile(Buffer.concat([Buffer.from(`${tree}/no utf-8 `), Buffer.from([0xff])]), '')
   const first = await report(['import', tree, '--user', 'Ann', '--to', '/Old/'], settings)
-  t.match(first, { user: 'ann', imported: 2, bytes: 3, folders: 3, unchanged: 0, different: [], failed: [] })
+  t.match(first, { user: 'ann', imported: 3, bytes: 3, folders: 3, unchanged: 0, different: [], failed: [] })
   t.equal(first.left.length, 2, 'the link, and what is no UTF-8')
   t.match((await server.send('GET', '/api/files/Old%2Fin%2Fa.txt', { token })).json, {
     type: 'text/plain', sha256: sha256Of('one'), modifiedAt: '1970-01-12T13:46:40.000Z'
@@ -43,7 +44,7 @@ t.test('a folder is stored with its times, a second import does nothing, and wha
   await writeFile(join(tree, 'in/a.txt'), 'two')
   await writeFile(join(tree, 'in/new'), 'new')
   t.match(await report(['import', tree, '--user', 'ann', '--to', 'Old'], settings, 1), {
-    imported: 1, folders: 0, unchanged: 1, different: ['in/a.txt'], failed: []
+    imported: 1, folders: 0, unchanged: 2, different: ['in/a.txt'], failed: []
   })
   t.equal((await server.send('GET', '/uploads/Old/in/a.txt', { token })).text, 'one')
   const { stdout } = await runCommand(['import', tree, '--user', 'ann', '--to', 'Old'], settings)
@@ -51,28 +52,33 @@ t.test('a folder is stored with its times, a second import does nothing, and wha
   const { events } = (await server.send('GET', '/api/account/events', { token })).json
   t.match(events, [{ kind: 'files_imported' }, {}, { kind: 'files_imported' }])
   const { stdout: told } = await runCommand(['events', '--user', 'ann', '--json'], settings)
-  t.match(told, /"files_imported".*"to":"Old","imported":2,"bytes":3/)
+  t.match(told, /"files_imported".*"to":"Old","imported":3,"bytes":3/)
 })
 
 t.test('what can\'t be stored is told, and all else is', async t => {
   const { settings, tree } = await start(t)
   await writeFile(join(tree, 'a\\b'), 'a name that the store has for nothing')
   await writeFile(join(tree, 'large'), Buffer.alloc(2000))
-  await writeFile(join(tree, 'ancient'), 'x')
-  await utimes(join(tree, 'ancient'), 300_000_000_000, 300_000_000_000)
+  await writeFile(join(tree, 'small'), 'x')
   const limited = { ...settings, MAX_FILE_BYTES: '1000' }
   const { imported, failed } = await report(['import', tree, '--user', 'ann'], limited, 1)
-  t.equal(imported, 1, 'also with a time that can\'t be told')
+  t.equal(imported, 1)
   t.match(failed.sort((a: { path: string }, b: { path: string }) => a.path < b.path ? -1 : 1), [{ path: 'a\\b' }, { path: 'large' }])
   t.match(await runCommand(['import', tree, '--user', 'ann'], limited), { stdout: /failed: "large"/ })
+  await writeFile(join(tree, 'later'), 'x')
+  const full = { ...settings, MIN_FREE_BYTES: String(2 ** 50) }
+  t.match(await runCommand(['import', tree, '--user', 'ann'], full), { code: 1, stdout: '', stderr: /full/ }, 'a full disk ends it')
 })
 
-t.test('a file that changes while it is read, or whose stored bytes are others, is not stored', async t => {
+t.test('a file that changes or goes while it is read, or whose stored bytes are others, is not stored', async t => {
   const { server, token, settings, tree } = await start(t)
-  await writeFile(join(tree, 'grows'), 'x')
   const growing = withFault(`import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module'
     const { createReadStream } = fs
-    fs.createReadStream = (path, options) => { if (String(path).endsWith('grows')) fs.appendFileSync(path, 'y'); return createReadStream(path, options) }
+    fs.createReadStream = (path, options) => { 
+      if (String(path).endsWith('grows')) fs.appendFileSync(path, 'y')
+      if (String(path).endsWith('goes')) fs.rmSync(path)
+      return createReadStream(path, options)
+    }
     syncBuiltinESMExports()`)
   const damaging = withFault(`import crypto from 'node:crypto'; import { syncBuiltinESMExports } from 'node:module'
     const { createHash } = crypto
@@ -86,12 +92,13 @@ t.test('a file that changes while it is read, or whose stored bytes are others, 
       return hash
     }
     syncBuiltinESMExports()`)
-  for (const [fault, name] of [[growing, 'grows'], [damaging, 'damaged']] as const) {
-    if (name === 'damaged') await rm(join(tree, 'grows')).then(() => writeFile(join(tree, name), name))
+  for (const [fault, name] of [[growing, 'grows'], [growing, 'goes'], [damaging, 'damaged']] as const) {
+    await writeFile(join(tree, name), name)
     const { code, stdout } = await runBin(['import', tree, '--user', 'ann', '--json'], { ...settings, ...fault })
     t.equal(code, 1)
     t.match(JSON.parse(stdout), { imported: 0, failed: [{ path: name }] })
     t.equal((await server.send('GET', `/uploads/${name}`, { token })).status, 404)
+    await rm(join(tree, name), { force: true })
   }
 })
 
@@ -106,11 +113,17 @@ t.test('an account is exported with its versions and trash, and without a secret
   await put('gone', 'before')
   await put('gone', 'gone')
   await server.send('DELETE', '/uploads/gone', { token })
+  await put('p.png', 'a picture', { 'content-type': 'image/png' })
+  const ifMatch = { 'if-match': `"${sha256Of('a picture')}"` }
+  t.equal((await server.send('PUT', '/api/files/p.png/taken', { token, headers: ifMatch, json: { takenAt: '2024-07-01T12:30:00' } })).status, 200)
+  const names = Array.from({ length: 210 }, (_, n) => `many/${n}`)
+  for (const name of names) await put(name, name)
+  await server.send('POST', '/api/trash', { token, json: { items: names.map(name => ({ name })), lost: 0 } })
   const made = await server.send('POST', '/api/tokens', { user: ['ann', 'correct horse battery'], json: { name: 'of a program', scopes: ['files:read'] } })
   await mkdir(out, { mode: 0o755 })
   await chmod(out, 0o755)
   t.match(await report(['export', out, '--user', 'ann', '--versions', '--trash'], settings), {
-    files: 3, folders: 1, versions: 3, deleted: 1, failed: []
+    files: 4, folders: 2, versions: 3, deleted: 211, failed: []
   })
   t.equal((await stat(out)).mode & 0o777, 0o700)
   t.strictSame((await readdir(join(out, 'files/d'))).sort(), ['A_.txt', 'a_ (2).txt'])
@@ -121,16 +134,26 @@ t.test('an account is exported with its versions and trash, and without a secret
     if (line.sha256 !== undefined) t.equal(sha256Of(await readFile(join(out, line.path))), line.sha256, line.path)
   }
   const lines = await linesIn(join(out, 'index.jsonl'))
+  t.match(lines.find(({ path }) => path === 'files/p.png'), { takenAt: '2024-07-01T12:30:00' })
   t.match(lines.find(({ path }) => path === 'files/d/A_.txt'), { name: 'd/A?.txt', size: 6, starred: false })
   t.match(lines.filter(({ versionOf }) => versionOf !== undefined).map(({ versionOf }) => versionOf).sort(), ['d/A?.txt', 'gone', /^long/])
   const [account, tokens, events] = await Promise.all(['account', 'tokens', 'events'].map(name => readFile(join(out, `${name}.json`), 'utf8')))
-  t.match(JSON.parse(String(account)), { username: 'ann', usedFiles: 3 })
+  t.match(JSON.parse(String(account)), { username: 'ann', usedFiles: 4 })
   t.match(JSON.parse(String(tokens)), [{ name: 'of a program', scopes: ['files:read'] }, {}])
   t.match(JSON.parse(String(events)), [{ kind: 'personal_token_created' }])
   for (const text of [account, tokens, events]) t.notMatch(text, /hash|secret|argon2/i)
   t.notMatch(tokens, made.json.token)
   const listed = (await server.send('GET', '/api/account/events', { token })).json.events
   t.match(listed[0], { kind: 'account_exported' })
+
+  await runSql(settings.DATA_DIR, `INSERT INTO events (account_id, kind, network, request_id, at)
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 600) SELECT 1, 'sign_in', 'n', '-', n FROM numbers`)
+  t.match(await report(['export', `${out}2`, '--user', 'ann', '--trash'], settings), { versions: 0, deleted: 211 })
+  t.ok(JSON.parse(await readFile(join(`${out}2`, 'events.json'), 'utf8')).length > 600)
+  const fault = withFault(`import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module'
+    fs.promises.utimes = async () => { throw Object.assign(new Error('no times'), { code: 'EIO' }) }
+    syncBuiltinESMExports()`)
+  t.match(await runBin(['export', `${out}3`, '--user', 'ann'], { ...settings, ...fault }), { code: 1, stdout: '', stderr: 'magicstore: no times\n' })
 })
 
 t.test('a file whose bytes are damaged or gone is told, and all others are exported', { skip: !isInFolder }, async t => {
