@@ -32,8 +32,8 @@ browserTest('what is not in the first view is fetched ahead; where it can\'t be 
   const { page, requested } = await visitAs(t, { 'a.txt': 'the text' })
   await shows(t, async () => requested.some(address => address.includes('/assets/parts-')), true, 'nothing was opened')
   const answers = await routeParts(page)
-  answers.kind = 'none'
   await forgetPage(t, page)
+  answers.kind = 'none'
   await page.reload()
   await fileButton(page, 'a.txt').click()
   await missing(page).getByText('This part of the page could not be loaded.').waitFor()
@@ -49,8 +49,8 @@ browserTest('what is not in the first view is fetched ahead; where it can\'t be 
   await noDialog(page)
   t.ok(await isFocused(fileButton(page, 'a.txt')), 'the focus returns')
 
-  answers.kind = 'none'
   await forgetPage(t, page)
+  answers.kind = 'none'
   await page.reload()
   await menuButton(page, 'a.txt').click()
   await page.getByRole('menuitem', { name: 'Versions', exact: true }).click()
@@ -70,8 +70,8 @@ browserTest('what is not in the first view is fetched ahead; where it can\'t be 
 browserTest('after an upgrade of the server, a part of the page that is gone can be had by loading the page again', async t => {
   const { page } = await visitAs(t, { 'a.txt': 'the text' })
   const answers = await routeParts(page)
-  answers.kind = 'another version'
   await forgetPage(t, page)
+  answers.kind = 'another version'
   await page.reload()
   await choose(page, 'a.txt', 'Versions')
   await missing(page).getByText('The server has another version of this page.').waitFor()

@@ -75,6 +75,8 @@ browserTest('what is found in another folder opens, is shown in its folder, and 
 
   await page.getByRole('searchbox').fill('lake')
   await choose(page, 'Lakes', 'Show in its folder')
+  await shows(t, () => page.getByRole('searchbox').inputValue(), '')
+  await shows(t, () => namesOf(page), ['Lakes', 'Notes.txt', 'photo-lake.jpg', 'Zoë.txt'], 'a folder, too')
   await page.getByRole('searchbox').fill('lake')
   await choose(page, 'lake (2).txt', 'Rename')
   await page.getByRole('textbox', { name: 'New name of lake (2).txt' }).fill('lake (3).txt')
