@@ -50,7 +50,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   openapi: 4600,
   sync: 20_300,
   tokens: 7700,
-  transfer: 2900,
+  transfer: 3000,
   uploads: 15_400,
   webdav: 10_400
 }

@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs'
-import { lstat, readdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { lstat, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../blobs/blob-store.ts'
 import { contentOf, READ_BYTES } from '../data-folder/durable-files.ts'
@@ -99,13 +99,21 @@ export async function importTree (
   }
 }
 
+/** A link that takes the place of a file meanwhile must not lead elsewhere, nor a pipe be waited for. */
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
 /** A file, unless it changes meanwhile. */
 async function * unchangedBytes (path: string): AsyncGenerator<Uint8Array> {
-  const before = await lstat(path)
-  yield * createReadStream(path, { highWaterMark: READ_BYTES })
-  const after = await lstat(path)
-  const isSame = (['ino', 'size', 'mtimeMs', 'ctimeMs'] as const).every(key => before[key] === after[key])
-  if (!isSame) throw new Unfit('it changed while it was read')
+  const handle = await open(path, OPEN_FLAGS)
+  try {
+    const before = await handle.stat()
+    if (before.isFile()) yield * handle.createReadStream({ highWaterMark: READ_BYTES, autoClose: false })
+    const after = await handle.stat()
+    const isSame = before.isFile() && before.mtimeMs === after.mtimeMs && before.ctimeMs === after.ctimeMs
+    if (!isSame) throw new Unfit('it changed while it was read')
+  } finally {
+    await handle.close()
+  }
 }
 
 /** All that is in a folder and below, a folder before what is in it. */

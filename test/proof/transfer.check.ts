@@ -72,12 +72,17 @@ t.test('what can\'t be stored is told, and all else is', async t => {
 
 t.test('a file that changes or goes while it is read, or whose stored bytes are others, is not stored', async t => {
   const { server, token, settings, tree } = await start(t)
-  const growing = withFault(`import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module'
-    const { createReadStream } = fs
-    fs.createReadStream = (path, options) => { 
-      if (String(path).endsWith('grows')) fs.appendFileSync(path, 'y')
-      if (String(path).endsWith('goes')) fs.rmSync(path)
-      return createReadStream(path, options)
+  const growing = withFault(`import fs from 'node:fs'; import { execFileSync } from 'node:child_process'; import { syncBuiltinESMExports } from 'node:module'
+    const { open } = fs.promises
+    fs.promises.open = async (path, ...rest) => {
+      const name = String(path).split('/').at(-1)
+      if (name === 'goes') fs.rmSync(path)
+      if (name === 'pipe') { fs.rmSync(path); execFileSync('mkfifo', [path]) }
+      if (name === 'link') { fs.rmSync(path); fs.symlinkSync('/etc/hostname', path) }
+      const handle = await open(path, ...rest)
+      const { stat } = handle
+      if (name === 'grows') handle.stat = async () => { const found = await stat.call(handle); fs.appendFileSync(path, 'y'); return found }
+      return handle
     }
     syncBuiltinESMExports()`)
   const damaging = withFault(`import crypto from 'node:crypto'; import { syncBuiltinESMExports } from 'node:module'
@@ -92,7 +97,7 @@ t.test('a file that changes or goes while it is read, or whose stored bytes are 
       return hash
     }
     syncBuiltinESMExports()`)
-  for (const [fault, name] of [[growing, 'grows'], [growing, 'goes'], [damaging, 'damaged']] as const) {
+  for (const [fault, name] of [[growing, 'grows'], [growing, 'goes'], [growing, 'link'], [growing, 'pipe'], [damaging, 'damaged']] as const) {
     await writeFile(join(tree, name), name)
     const { code, stdout } = await runBin(['import', tree, '--user', 'ann', '--json'], { ...settings, ...fault })
     t.equal(code, 1)
