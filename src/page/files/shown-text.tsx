@@ -9,6 +9,12 @@ import { formatOf, type TextFormat } from './text-formats.ts'
 const TEXT_BYTES = 256 * 1024
 const TABLE_BYTES = 1024 ** 2
 
+/**
+ * Longer Markdown is shown as it is. The time of the parser can grow with the square of the length: a text that was
+ * made for that took 2.5 s with 64 KiB, and more than 10 s with 256 KiB. Meanwhile the page does not answer.
+ */
+const MAX_MARKDOWN_LENGTH = 64 * 1024
+
 interface TextFile { readonly name: string, readonly type: string }
 
 export function shownBytesOf (file: TextFile): number {
@@ -41,7 +47,9 @@ export function ShownText ({ file, text, cut }: ShownTextProps) {
 
 /** Parses a text. The parsers are loaded when one is first needed. */
 async function richOf (format: TextFormat, text: string) {
-  if (format === 'plain') return { format } as const
+  if (format === 'plain' || (format === 'markdown' && text.length > MAX_MARKDOWN_LENGTH)) {
+    return { format: 'plain' } as const
+  }
   if (format === 'markdown') return { format, tokens: (await import('marked')).lexer(text) } as const
   const { rowsOf } = await import('./csv-parser.ts')
   return { format, rows: rowsOf(text, MAX_ROWS + 1) } as const
