@@ -80,10 +80,19 @@ class Session {
     return send('GET', `${this.#address}/window/handles`)
   }
 
+  async addressOf (handle: string): Promise<string> {
+    await this.#switchTo(handle)
+    return send('GET', `${this.#address}/url`)
+  }
+
   async sendTo<Result> (handle: string, command: string, body: object): Promise<Result> {
+    await this.#switchTo(handle)
+    return this.send(command, body)
+  }
+
+  async #switchTo (handle: string): Promise<void> {
     if (handle !== this.#window) await this.send('window', { handle })
     this.#window = handle
-    return this.send(command, body)
   }
 
   async send<Result> (command: string, body: object): Promise<Result> {
@@ -137,6 +146,8 @@ function browserOf (session: Session, downloads: string): EngineBrowser {
       const find = async () => (await session.handles()).find(handle => !known.includes(handle))
       const handle = await until(find)
       opened.push(handle)
+      // A script that is run while the first page comes can leave the driver without an answer from this window.
+      await until(async () => await session.addressOf(handle) !== 'about:blank')
       // A page can close it, with what it has complained of.
       return windowOf(session, handle, async () => {})
     },

@@ -23,7 +23,8 @@ export function useView (element: { readonly current: HTMLElement | null }, heig
     if (element.current === null) return
     const measure = () => setShown(before => changed(before, measured(element.current)))
     measure()
-    const observer = new ResizeObserver(measure)
+    // In the next frame: what is drawn may have another size at once, which WebKit tells as an error.
+    const observer = new ResizeObserver(() => requestAnimationFrame(measure))
     observer.observe(element.current)
     const stop = listen({ scroll: measure, resize: measure })
     return () => {
