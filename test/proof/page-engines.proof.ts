@@ -224,6 +224,19 @@ story('Markdown is shown as it means, and a text is changed in place', async ({ 
   t.equal((await server.send('GET', '/uploads/b.txt', { token: server.token })).text, 'two')
 })
 
+story('without the server, the page opens with its last list', async ({ t, server, window }) => {
+  await server.put('a.txt', 'a text')
+  await signIn(window, 'ann')
+  await waitFor(window, 'button', 'a.txt')
+  const kept = () => window.run("return navigator.serviceWorker.controller === null ? '' : 'kept'")
+  await shows(t, async () => { await window.reload(); await waitFor(window, 'button', 'a.txt'); return kept() }, 'kept')
+  await server.close()
+  await reads(t, window, 'You are offline.')
+  await window.reload()
+  await waitFor(window, 'button', 'a.txt')
+  await reads(t, window, 'You are offline.')
+})
+
 /** On a server whose people have identities at a provider. */
 const identityStories: [name: string, run: (story: Story<IdentityServer>) => Promise<void>][] = []
 const identityStory = (...told: typeof identityStories[number]) => { identityStories.push(told) }
