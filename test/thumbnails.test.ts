@@ -143,6 +143,10 @@ t.test('a request names the content that it is about', async t => {
   await put('a', 'new')
   refused(t, await putThumbnail('a'), 412, 'precondition_failed', 'the former content')
   refused(t, await thumbnail('a'), 404, 'not_found')
+  await putThumbnail('a', webpOf(), { content: 'new' })
+  const thumbnailOf = (content: string) => send('GET', thumbnailPath('a'), { headers: { 'if-match': tag(content) } })
+  refused(t, await thumbnailOf('a'), 412, 'precondition_failed', 'whose thumbnail is asked for')
+  t.strictSame((await thumbnailOf('new')).bytes, webpOf())
 })
 
 t.test('a replacement at the same time gets no thumbnail of the former content', async t => {

@@ -279,8 +279,8 @@ export interface MagicStore {
   putThumbnail (
     file: Pick<StoredFile, 'name' | 'sha256'>, picture: Content, options?: ThumbnailOptions
   ): Promise<StoredFile>
-  /** The thumbnail of a file whose `hasThumbnail` is true. */
-  thumbnail (name: string, options?: RequestOptions): Promise<Blob>
+  /** The thumbnail of a file whose `hasThumbnail` is true. Fails with `precondition_failed` after a change. */
+  thumbnail (file: Pick<StoredFile, 'name' | 'sha256'>, options?: RequestOptions): Promise<Blob>
   /** Records when the content that `file` has was taken, in local time without a zone; null if it is not known. */
   setTakenAt (
     file: Pick<StoredFile, 'name' | 'sha256'>, takenAt: string | null, options?: RequestOptions
@@ -447,8 +447,8 @@ export function createMagicStore ({
       const body = blobOf(picture)
       return bodyOf(await api.PUT('/api/files/{name}/thumbnail', { body, ...initOf(options, params) }))
     },
-    async thumbnail (name, options) {
-      const init = initOf(options, { path: { name } })
+    async thumbnail (file, options) {
+      const init = initOf(options, contentOf(file))
       return bodyOf(await api.GET('/api/files/{name}/thumbnail', { parseAs: 'blob', ...init }))
     },
     async setTakenAt (file, takenAt, options) {

@@ -3,10 +3,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
-import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
+import { entityTag, permits, preconditionOf } from '../metadata/preconditions.ts'
 import { type FilePage, type FilePosition, type FileRecord, type FileSearch, isByChange } from '../metadata/records.ts'
 import type { Month, TimelinePage } from '../metadata/timelines.ts'
-import { invalidField } from '../problems.ts'
+import { invalidField, Problem } from '../problems.ts'
 import { positionOf, type Listing } from './cursor.ts'
 import { downloadFile, type DownloadQuery, headFile } from './download-schemas.ts'
 import { finderOf, sendFile, sendThumbnail } from './file-response.ts'
@@ -140,6 +140,7 @@ export const readFileRoutes: Routes = async (app, services) => {
     schema: getThumbnail
   }, async (request, reply) => {
     const file = await files.get(callerOf(request).account.id, request.params.name)
+    if (!permits({ 'if-match': request.headers['if-match'] }, file)) throw new Problem('precondition_failed')
     return sendThumbnail(reply, await thumbnails.get(file))
   })
 }

@@ -91,22 +91,22 @@ export const setTakenAt = {
 
 const picture = { schema: Bytes('The bytes of the picture.'), example: 'the bytes' }
 
-/** A thumbnail. */
-export const thumbnailResponses = {
-  200: { description: 'The thumbnail.', content: { 'image/webp': picture, 'image/jpeg': picture } },
-  ...problems(['not_found'])
-}
+export const THUMBNAIL = { description: 'The thumbnail.', content: { 'image/webp': picture, 'image/jpeg': picture } }
 
 export const getThumbnail = {
   operationId: 'getThumbnail',
   summary: 'Get a thumbnail',
   description: 'Returns the small picture of the file that a client has stored; `hasThumbnail` of the file tells ' +
     'whether there is one. The media type is that of its bytes. Nothing may be stored of it by a cache: keep it by ' +
-    'the SHA-256 of the file, which it belongs to.',
+    'the SHA-256 of the file, which it belongs to, and ask for the picture of just that content by `If-Match`.',
   curl: [
     ...putSample,
     'curl -f -u test_user:pwd -o copy.webp http://127.0.0.1:5000/api/files/report.pdf/thumbnail'
   ],
   params: FileParams,
-  response: thumbnailResponses
+  headers: Type.Object({ 'if-match': Field('Only if the file has one of these entity tags; else 412.') }),
+  response: {
+    200: THUMBNAIL,
+    ...problems(['not_found', 'precondition_failed'])
+  }
 }

@@ -2,7 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { directResponses, disposition, DownloadHeaders, HeadHeaders, headResponses } from '../files/download-schemas.ts'
 import { Folder } from '../files/folder-schemas.ts'
 import { Cursor, FileParams, FolderQuery, NextCursor, nextPage, StoredFile } from '../files/schemas.ts'
-import { thumbnailResponses } from '../files/thumbnail-schemas.ts'
+import { THUMBNAIL } from '../files/thumbnail-schemas.ts'
 import { ZIP_RULES, zipFile } from '../files/zip-schemas.ts'
 import { Html } from '../http/html.ts'
 import { PageSize } from '../http/pagination.ts'
@@ -272,7 +272,10 @@ export const getSharedThumbnail = {
         'file, any name returns the thumbnail of that file.'
     }
   }),
-  response: thumbnailResponses
+  response: {
+    200: THUMBNAIL,
+    ...problems(['not_found'])
+  }
 }
 
 export const downloadSharedZip = {

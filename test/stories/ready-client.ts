@@ -102,7 +102,7 @@ report('renaming to a name that exists', await failureOf(store.rename('renamed.h
 const photo = await store.put('photo.jpg', new Blob(['photo'], { type: 'image/jpeg' }))
 const picture = Buffer.from('UklGRiQAAABXRUJQVlA4IBgAAAAwAQCdASoIAAgAAUAmJaQAA3AA/v02aAA=', 'base64')
 report('a thumbnail', (await store.putThumbnail(photo, picture, { takenAt: '2024-07-01T12:30:00' })).takenAt)
-const thumbnail = await store.thumbnail('photo.jpg')
+const thumbnail = await store.thumbnail(photo)
 report('its bytes', `${thumbnail.type} ${Buffer.from(await thumbnail.arrayBuffer()).equals(picture)}`)
 report('a thumbnail of another content', await failureOf(store.putThumbnail({ ...photo, sha256: '0' }, picture)))
 report('the time alone', (await store.setTakenAt(photo, '2023-01-31T00:00:00')).takenAt)

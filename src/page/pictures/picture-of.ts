@@ -24,8 +24,10 @@ export function mayNeedPicture (content: { name: string, type: string }): boolea
 export async function pictureOf (content: ShownContent, signal?: AbortSignal): Promise<Blob | undefined> {
   if (!mayNeedPicture(content)) return undefined
   if (isRaw(content)) return jpegOf(content, signal)
-  if (await canDecode(content.type) || content.hasThumbnail !== true || content.version !== undefined) return undefined
-  return call(store => store.thumbnail(content.name, { signal }))
+  const { name, type, sha256, version, hasThumbnail } = content
+  const hasPicture = hasThumbnail && version === undefined && sha256 !== undefined
+  if (!hasPicture || await canDecode(type)) return undefined
+  return call(store => store.thumbnail({ name, sha256 }, { signal }))
 }
 
 async function jpegOf (content: RemoteContent, signal?: AbortSignal): Promise<Blob | undefined> {

@@ -42,7 +42,7 @@ export async function smallPictureOf (file: StoredFile, signal: AbortSignal): Pr
   return inTurn(async () => {
     signal.throwIfAborted()
     if (!file.hasThumbnail && !stored.has(key)) return store(file, await makePicture(source, signal))
-    return keep(key, await call(store => store.thumbnail(file.name, { signal })))
+    return keep(key, await call(store => store.thumbnail(file, { signal })))
   })
 }
 
