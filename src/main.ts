@@ -19,6 +19,7 @@ import { failures, OperatorError, Problem } from './problems.ts'
 
 /** Loaded on demand: most commands need little of the server's code, and start in half the time. */
 const commands: Record<string, () => Promise<Command>> = {
+  setup: () => import('./commands/setup.ts'),
   serve: () => import('./commands/serve.ts'),
   user: () => import('./commands/user.ts'),
   trash: () => import('./commands/trash.ts'),
@@ -37,6 +38,7 @@ const commands: Record<string, () => Promise<Command>> = {
 
 const usage = `magicstore: a private file store with REST authentication
 
+  magicstore setup            write the settings of a new server, and make its first account
   magicstore serve            run the server
   magicstore user VERB        manage accounts
   magicstore trash empty      delete the trash of one account or of all

@@ -1,4 +1,4 @@
-import { readConfig } from '../config.ts'
+import { readConfig, type Config } from '../config.ts'
 import { runChecks, type CheckResult } from '../doctor/doctor.ts'
 import { print, readOptions } from './command.ts'
 import { createProgress } from './terminal.ts'
@@ -17,7 +17,11 @@ Exit code: 0 if there is no fault, 1 if there is, 2 if a setting is invalid.`
 /** Prints the result of every check and sets the exit code. */
 export async function run (args: string[]): Promise<void> {
   const values = readOptions(args, {})
-  const config = readConfig()
+  await diagnose(readConfig(), values)
+}
+
+/** The same for a command that goes on. Returns the number of faults. */
+export async function diagnose (config: Config, values: { readonly json: boolean }): Promise<number> {
   const progress = createProgress('checks')
   const counts = { good: 0, warning: 0, fault: 0 }
   try {
@@ -35,6 +39,7 @@ export async function run (args: string[]): Promise<void> {
   }
   if (!values.json) console.log(`faults: ${counts.fault}, warnings: ${counts.warning}, good: ${counts.good}`)
   if (counts.fault > 0) process.exitCode = 1
+  return counts.fault
 }
 
 function textOf ({ check, verdict, message, remedy }: CheckResult): string {

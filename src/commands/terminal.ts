@@ -69,6 +69,13 @@ export async function confirm (question: string): Promise<void> {
   if (answer?.trim() !== 'yes') throw new UsageError('nothing was deleted')
 }
 
+/** What is typed on the terminal, without spaces around it. @throws {UsageError} after Ctrl-D. */
+export async function ask (question: string): Promise<string> {
+  const answer = await readLine(question, { input: process.stdin })
+  if (answer === undefined) throw new UsageError('no answer was given, and nothing was written')
+  return answer.trim()
+}
+
 /**
  * A password from a prompt that does not show it, or from standard input, without the last line break. Never from an
  * argument, which all users of the machine can see. @throws password_invalid unless it is UTF-8.

@@ -29,6 +29,10 @@ for (const name of readdirSync('dist', { encoding: 'utf8', recursive: true })) {
   for (const file of [name, `${name}.map`]) rmSync(join('dist', file))
 }
 for (const name of ['client.ts', 'README.md']) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
+// Those of `magicstore setup`.
+for (const name of ['magicstore.service', 'magicstore-backup.service', 'magicstore-backup.timer', 'container.yaml']) {
+  cpSync(`src/deployment/${name}`, `dist/deployment/${name}`)
+}
 writeFileSync(`${sdk}/schema.ts`, await schemaText('openapi/openapi.json'))
 
 // Each page by itself: modules that both have in common would be further files of its first view. The texts are scripts

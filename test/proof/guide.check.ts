@@ -31,7 +31,7 @@ const hasRestic = spawnSync('restic', ['version']).status === 0
  * `guide-facts.check.ts` and `deployment.check.ts`.
  */
 const settingsOnly = ['Settings file', 'Run behind TLS', 'Phones', 'A folder in, an account out', 'Zips and sizes of folders', 'Changes', 'Identity provider']
-const followed = ['Install', 'Run commands', 'Back up and restore', 'Versions and trash', 'Invitations and lost passwords', 'Links', 'Second factors', 'Rotate keys', 'Watch', 'Recover from a lost disk']
+const followed = ['Install', 'Set up', 'Run commands', 'Back up and restore', 'Versions and trash', 'Invitations and lost passwords', 'Links', 'Second factors', 'Rotate keys', 'Watch', 'Recover from a lost disk']
 
 interface Machine {
   readonly dataDir: string
@@ -137,6 +137,8 @@ t.test('every command of the operator\'s pages is typed by a test, needs another
 t.test('the guide as typed, from the first start to a new disk: the same users, the same bytes, and valid tokens', async t => {
   const machine = await openMachine(t)
   const others = await machine.follow([...await linesOf('Install'), ...await linesOf('Run commands')])
+  // setup.check.ts does what they say.
+  t.equal((await machine.follow(await linesOf('Set up'))).length, 3)
   for (const name of linesIn(await readGuide()).flatMap(({ text }) => text.match(/src\/[\w./-]+/g) ?? [])) await t.resolves(access(join(root, name)), name)
   // debian.proof.ts does what the first three say.
   t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['npm ci', 'apt install', 'magicstore user', 'useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'npm ci', 'npm install', 'npm ci', 'docker build', 'docker run', 'sudo -u'])

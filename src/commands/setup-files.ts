@@ -1,0 +1,118 @@
+import { open, readFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { packageFolder, settingRows, type Config } from '../config.ts'
+import { linesOf } from './command.ts'
+
+/** The answer to the question where backups go. */
+export const NO_BACKUPS = 'none'
+
+/** The address from which a proxy on the host reaches the container, as in `container.yaml`. */
+export const PROXY_OF_CONTAINER = '10.83.1.1'
+
+/** Where users keep their files, which the units hide. */
+const HOME = /^\/(?:home|root)\//
+
+interface Installation {
+  /** The settings file. */
+  readonly file: string
+  readonly backups: string
+  readonly isContainer: boolean
+}
+
+/** A file that starts the server or its backups. */
+interface ServiceFile { readonly path: string, readonly text: string }
+
+/** What starts a server and its backups, with the commands that root runs once the files are there. */
+interface Service { readonly files: readonly ServiceFile[], readonly commands: readonly string[] }
+
+function settingsText (settings: Record<string, string>): string {
+  const rows = settingRows().filter(({ name }) => settings[name] !== undefined)
+  const lines = rows.map(({ name, description }) => `\n# ${description}\n${name}=${settings[name]}\n`)
+  return `# Settings of a MagicStore server. All that there are: magicstore serve --help\n${lines.join('')}`
+}
+
+/** Adds settings to a file. `group`: whose members can read it, if it is a new one that root makes. */
+export async function addSettings (file: string, settings: Record<string, string>, group?: number): Promise<void> {
+  const handle = await open(file, 'a', 0o600)
+  try {
+    if (group !== undefined) {
+      await handle.chown(-1, group)
+      await handle.chmod(0o640)
+    }
+    await handle.appendFile(settingsText(settings))
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The files of `src/deployment`, with the paths of this installation. Their user is that of this process. */
+export async function serviceOf (config: Config, installation: Installation): Promise<Service> {
+  const { file, backups, isContainer } = installation
+  const hasBackups = backups !== NO_BACKUPS
+  const { uid, username } = userInfo()
+  const folder = hasBackups ? [`install -d -o ${isContainer ? uid : username} -m 0700 ${backups}`] : []
+  if (isContainer) {
+    const text = composeText(await readTemplate('container.yaml'), config, installation)
+    const path = join(dirname(file), 'compose.yaml')
+    return { files: [{ path, text }], commands: [...folder, 'docker compose up -d'] }
+  }
+  const names = ['magicstore.service', ...(hasBackups ? ['magicstore-backup.service', 'magicstore-backup.timer'] : [])]
+  const files = names.map(async name => ({
+    path: `/etc/systemd/system/${name}`,
+    text: unitText(await readTemplate(name), config, { ...installation, username })
+  }))
+  const enabled = `magicstore${hasBackups ? ' magicstore-backup.timer' : ''}`
+  return {
+    files: await Promise.all(files),
+    commands: [...folder, 'systemctl daemon-reload', `systemctl enable --now ${enabled}`]
+  }
+}
+
+export function textOfService ({ settings, files, commands }: Service & { settings: string }): string {
+  return linesOf(
+    `wrote ${settings}`,
+    ...files.map(({ path, text }) => `\nPut this into ${path}:\n\n${text.trimEnd()}`),
+    '\nThen run, as root:\n',
+    ...commands,
+    ''
+  )
+}
+
+async function readTemplate (name: string): Promise<string> {
+  return readFile(join(packageFolder, 'dist/deployment', name), 'utf8')
+}
+
+function unitText (
+  text: string, { dataDir }: Config, { file, backups, username }: Installation & { username: string }
+): string {
+  const program = dirname(join(packageFolder, 'package.json'))
+  const isAtHome = [program, process.execPath, dataDir, backups].some(path => HOME.test(path))
+  const replacements: [from: string, to: string][] = [
+    ['/opt/magicstore', program],
+    ['/usr/bin/node', process.execPath],
+    ['/etc/magicstore.env', file],
+    ['/var/backups/magicstore', backups],
+    ['StateDirectory=magicstore\nStateDirectoryMode=0700', `ReadWritePaths=${dataDir}`],
+    ['%S/magicstore', dataDir],
+    ['/var/lib/magicstore', dataDir],
+    ['User=magicstore\nGroup=magicstore', `User=${username}`]
+  ]
+  // A percent sign is the beginning of a specifier.
+  return replacements.reduce((filled, [from, to]) => filled.replaceAll(from, to.replaceAll('%', '%%')), text)
+    .replace('ProtectHome=yes', isAtHome ? 'ProtectHome=read-only' : 'ProtectHome=yes')
+}
+
+/** Folders have the same path in the container as outside. */
+function composeText (text: string, { tls, publicUrl }: Config, { file, backups }: Installation): string {
+  const folders = tls === undefined ? [] : Array.from(new Set([dirname(tls.cert), dirname(tls.key)]))
+  const port = new URL(String(publicUrl)).port || '443'
+  const volumes = linesOf(
+    backups !== NO_BACKUPS && `      - ${backups}:${backups}`,
+    ...folders.map(folder => `      - ${folder}:${folder}:ro`)
+  )
+  return text.replaceAll('/etc/magicstore.env', `./${basename(file)}`)
+    .replace('127.0.0.1:5000:5000', tls === undefined ? '127.0.0.1:5000:5000' : `${port}:5000`)
+    .replace('      - /var/backups/magicstore:/var/backups/magicstore', volumes)
+}
