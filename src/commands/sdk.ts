@@ -19,7 +19,7 @@ Python the standard library alone. README.md in the folder explains it.
 
 Exit code: 0 if the client was written, 1 if it could not be, 2 for a wrong argument.`
 
-interface Client {
+interface Sdk {
   /** Where the build has prepared it. */
   readonly source: string
   readonly names: readonly string[]
@@ -27,11 +27,11 @@ interface Client {
   readonly mark: string
 }
 
-const TYPESCRIPT: Client = {
+const TYPESCRIPT: Sdk = {
   source: 'dist/sdk', names: ['schema.ts', 'client.ts', 'README.md'], mark: 'Written by magicstore sdk'
 }
 
-const PYTHON: Client = {
+const PYTHON: Sdk = {
   source: 'dist/sdk/python',
   names: ['__init__.py', 'client.py', 'wire.py', 'schema.py', 'py.typed', 'README.md'],
   mark: 'Written for Python by magicstore sdk'
@@ -50,15 +50,15 @@ export async function run (args: string[]): Promise<void> {
   if (!BASE_URL.test(baseUrl) || !URL.canParse(baseUrl)) {
     throw new UsageError(`--base-url takes an address such as ${LOCAL_URL}`)
   }
-  const client = values.python ? PYTHON : TYPESCRIPT
-  await requireOwnFolder(target, client)
+  const sdk = values.python ? PYTHON : TYPESCRIPT
+  await requireOwnFolder(target, sdk)
   await mkdir(target, { recursive: true })
-  const mark = `${client.mark} ${readVersion()}. Run it again instead of editing this file.`
-  for (const name of client.names) {
-    const text = await readFile(join(packageFolder, client.source, name), 'utf8')
+  const mark = `${sdk.mark} ${readVersion()}. Run it again instead of editing this file.`
+  for (const name of sdk.names) {
+    const text = await readFile(join(packageFolder, sdk.source, name), 'utf8')
     await writeFile(join(target, name), `${commentOf(name, mark)}\n\n${text.replaceAll(LOCAL_URL, () => baseUrl)}`)
   }
-  print(values, { folder: target, files: client.names, baseUrl },
+  print(values, { folder: target, files: sdk.names, baseUrl },
     ({ folder, baseUrl }) => `${folder} has a client for ${baseUrl}; see README.md there`)
 }
 
@@ -71,7 +71,7 @@ function commentOf (name: string, text: string): string {
  * @throws {OperatorError} if the folder has other files than those of this client, or a file of the same name that is
  * not from this command.
  */
-async function requireOwnFolder (folder: string, { names, mark }: Client): Promise<void> {
+async function requireOwnFolder (folder: string, { names, mark }: Sdk): Promise<void> {
   const entries: string[] = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw error

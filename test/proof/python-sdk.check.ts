@@ -61,7 +61,10 @@ test('the client of `magicstore sdk --python` passes the strictest check of type
   const written = await writeSdk(['--python', join(folder, 'magicstore'), '--base-url', `${url}/`])
   t.equal(written.code, 0, written.stderr)
   const readme = await readFile(join(folder, 'magicstore/README.md'), 'utf8')
-  const example = blocksOf(readme, 'python').flat().join('\n')
+  const page = await readFile(join(root, 'openapi/resumable-uploads.md'), 'utf8')
+  const example = [...blocksOf(readme, 'python'), ...blocksOf(page.replaceAll('http://127.0.0.1:5000', url), 'python'), [
+    'upload(Path("report.pdf"), store.create_token(name="page", scopes=["files:write"])["token"])\n'
+  ]].flat().join('\n')
   await writeFile(join(folder, 'example.py'), example)
   await copyFile(join(root, 'test/stories/python_client.py'), join(folder, 'python_client.py'))
 
@@ -73,7 +76,7 @@ test('the client of `magicstore sdk --python` passes the strictest check of type
     t.match(stdout.split('\n'), [/^wrong\.py:.* "bytes"/, /^wrong\.py:.* "order"/, /^Found 2 errors in 1 file/], { stdout })
   })
 
-  await t.test('does what the example in its README says', async t => {
+  await t.test('does what the examples in its README and in the page on resumable uploads say', async t => {
     const { stdout, stderr } = await python(folder, ['example.py'])
     t.equal(stderr, '')
     t.match(stdout.trim().split('\n'), [
@@ -84,7 +87,8 @@ test('the client of `magicstore sdk --python` passes the strictest check of type
       'folder_made archive',
       'moved archive/large.pdf',
       '2026-01-31T00:00:00.000Z',
-      new RegExp(`^${url}/s/`)
+      new RegExp(`^${url}/s/`),
+      sha256Of('a report')
     ])
     t.equal(await readFile(join(folder, 'copy.pdf'), 'utf8'), 'a report')
   })

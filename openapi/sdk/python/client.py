@@ -165,7 +165,7 @@ class MagicStore:
 
     def put_resumable(
         self, name: str, source: Source, *, upload_id: str | None = None,
-        on_created: Callable[[str], None] | None = None, media_type: str | None = None,
+        on_created: Callable[[str], object] | None = None, media_type: str | None = None,
         modified_at: datetime | None = None, if_match: str | None = None, if_none_match: str | None = None
     ) -> StoredFile:
         """
