@@ -51,7 +51,7 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore import FOLDER    store what is in a folder of this machine in an account
   magicstore export FOLDER    write the files and data of an account to a folder of this machine
   magicstore openapi FOLDER   write the OpenAPI document to a folder
-  magicstore sdk FOLDER       write a TypeScript client to a folder
+  magicstore sdk FOLDER       write a client in TypeScript or Python to a folder
   magicstore sync FOLDER URL  keep a folder of this computer and the store equal
   magicstore --version
 

@@ -3,6 +3,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } 
 import { basename, dirname, join, relative } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { pythonSchemaText } from '../../openapi/sdk/python-schema.js'
 import { schemaText } from '../../openapi/sdk/schema-text.js'
 
 const source = 'src/page'
@@ -28,12 +29,14 @@ for (const name of readdirSync('dist', { encoding: 'utf8', recursive: true })) {
   if (!/\.js$/.test(name) || existsSync(join('src', name.replace(/\.js$/, '.ts')))) continue
   for (const file of [name, `${name}.map`]) rmSync(join('dist', file))
 }
-for (const name of ['client.ts', 'README.md']) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
+const python = ['__init__.py', 'client.py', 'wire.py', 'py.typed', 'README.md'].map(name => `python/${name}`)
+for (const name of ['client.ts', 'README.md', ...python]) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
 // Those of `magicstore setup`.
 for (const name of ['magicstore.service', 'magicstore-backup.service', 'magicstore-backup.timer', 'container.yaml']) {
   cpSync(`src/deployment/${name}`, `dist/deployment/${name}`)
 }
 writeFileSync(`${sdk}/schema.ts`, await schemaText('openapi/openapi.json'))
+writeFileSync(`${sdk}/python/schema.py`, pythonSchemaText('openapi/openapi.json'))
 
 // Each page by itself: modules that both have in common would be further files of its first view. The texts are scripts
 // that import nothing of a page.

@@ -126,5 +126,6 @@ test('what npm installs from the package runs, with nothing but its own dependen
     t.equal(await readFile(join(folder, 'document/openapi.json'), 'utf8'), await readFile(join(root, 'openapi/openapi.json'), 'utf8'))
     t.equal((await magicstore('sdk', 'client')).code, 0)
     t.same((await readdir(join(folder, 'client'))).sort(), ['README.md', 'client.ts', 'schema.ts'])
+    t.equal((await magicstore('sdk', '--python', 'package')).code, 0)
   })
 })
