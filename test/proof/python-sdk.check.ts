@@ -24,7 +24,6 @@ interface Example {
   type?: string | string[]
   examples?: unknown[]
   enum?: unknown[]
-  required?: string[]
   properties?: Record<string, Example>
   items?: Example
 }
@@ -151,13 +150,20 @@ test('the client of `magicstore sdk --python` passes the strictest check of type
       'files that are left: []',
       "a server that is away: ['ConnectionLost', 'ConnectionLost', 'ConnectionLost', 'ConnectionLost']",
       "a server that stalls: ['ConnectionLost', 'ConnectionLost']",
+      'a proxy that is busy: [7, True]',
+      'the same for a put: 503 None',
+      "another server: ['200 None', '200 None']",
+      "another server: ['404 None', '404 None']",
+      "another server: ['ConnectionLost', 'ConnectionLost']",
       "addresses that are none: ['ValueError', 'ValueError', 'ValueError', 'ValueError']",
       "a lost connection is one of Python's: True",
       'without a code: 401 second_factor_required',
       'a wrong code: 401 second_factor_wrong',
       'a right code, for many requests: [0, True, 1]',
       "a code for what needs the password: ['x', 0]",
-      'the token goes on: 0'
+      'the token goes on: 0',
+      "guesses: {'401 credentials_wrong'}",
+      "too many of them, without a wait: ['too_many_sign_ins', True]"
     ], { stderr })
   })
 })

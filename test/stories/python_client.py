@@ -97,6 +97,22 @@ class Wire:
         )]) for line in lines)
 
 
+def answering(*answers: str) -> str:
+    """The address of a proxy that gives these answers, and then none."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for answer in answers:
+            client, _ = server.accept()
+            client.recv(64 * 1024)
+            client.sendall(f"HTTP/1.1 {answer}".replace("\n", "\r\n").encode())
+            client.close()
+        server.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
 class Bytes(io.RawIOBase):
     """A file of some length that is in no memory. `fails_at` is an offset at which a read raises."""
 
@@ -273,6 +289,14 @@ def main() -> None:
     silent = socket.create_server(("127.0.0.1", 0))
     stalled = MagicStore(f"http://127.0.0.1:{silent.getsockname()[1]}", token=token, timeout=0.2, retries=0)
     report("a server that stalls", [failure_of(lambda: stalled.file("x")), failure_of(lambda: stalled.put("x", Bytes(big)))])
+    busy = "503 Busy\nRetry-After: 1\nContent-Length: 0\n\n"
+    begun = time.monotonic()
+    patient = MagicStore(answering(busy, '200 OK\nContent-Length: 10\n\n{"size":7}'), token=token)
+    report("a proxy that is busy", [patient.file("x")["size"], time.monotonic() - begun >= 1])
+    report("the same for a put", failure_of(lambda: MagicStore(answering(busy), token=token).put("x", b"x")))
+    for answer in ("200 OK\nContent-Length: 6\n\n<html>", "404 Not Found\nContent-Length: 6\n\n<html>", "hello\n\n"):
+        other_server = MagicStore(answering(answer, answer), token=token, retries=0)
+        report("another server", [failure_of(act) for act in (lambda: other_server.file("x"), lambda: other_server.get("x"))])
     report("addresses that are none", [failure_of(lambda: MagicStore(url)) for url in ("files", "ftp://x", "http://", "http://x:y")])
     report("a lost connection is one of Python's", issubclass(ConnectionLost, ConnectionError))
 
@@ -285,6 +309,13 @@ def main() -> None:
     report("a right code, for many requests", [with_code.file("empty")["size"], len(list(with_code.files())) > 5, len(codes)])
     report("a code for what needs the password", [with_code.create_token(name="x", scopes=["account"])["name"], len(codes)])
     report("the token goes on", reader.file("empty")["size"])
+
+    guesser = MagicStore(BASE_URL, username="nobody", password="guess")
+    report("guesses", {failure_of(lambda: guesser.file("x")) for _ in range(10)})
+    try:
+        guesser.file("x")
+    except MagicStoreError as error:
+        report("too many of them, without a wait", [error.code, (error.retry_after or 0) > 60])
 
 
 main()
