@@ -5,6 +5,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, type FastifyInstance } from 'fastify'
 import { accountRoutes, claimRoutes, passwordRoutes, removalRoutes, userRoutes } from './accounts/routes.ts'
 import { accountSchemas } from './accounts/schemas.ts'
+import { connectionRoutes, programRoutes } from './connections/routes.ts'
+import { connectionSchemas } from './connections/schemas.ts'
 import {
   changePasskeyRoutes, claimPasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes
 } from './factors/passkey-routes.ts'
@@ -78,7 +80,8 @@ import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/rou
 
 /** The shared schemas of the document, in its order. */
 const schemas = [
-  ProblemDetails, ...accountSchemas, ...tokenSchemas, ...factorSchemas, ...passkeySchemas, ...identitySchemas,
+  ProblemDetails, ...accountSchemas, ...tokenSchemas, ...connectionSchemas, ...factorSchemas, ...passkeySchemas,
+  ...identitySchemas,
   StoredFile, FileList, Timeline, TakenAt, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderUsage,
   FolderMove, ZipNames,
   PlacedItems, BulkOutcome, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, TrashItems, TrashOutcome,
@@ -162,7 +165,7 @@ async function registerRoutes (
   })
 
   app.addHook('preValidation', refuseForeignParameters)
-  await open(userRoutes, claimRoutes, claimPasskeyRoutes)
+  await open(userRoutes, claimRoutes, claimPasskeyRoutes, programRoutes)
   await guard({ credential: 'password or personal token' }, signInRoutes)
   await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes, readIdentityRoutes)
   await guard(
@@ -181,7 +184,9 @@ async function registerRoutes (
     { credential: 'password' },
     changeFactorRoutes, changePasskeyRoutes, changeIdentityRoutes, passwordRoutes, sessionSignInRoutes
   )
-  await guard({ credential: 'password', factor: 'identity or password' }, personalTokenRoutes, removalRoutes)
+  await guard(
+    { credential: 'password', factor: 'identity or password' }, personalTokenRoutes, connectionRoutes, removalRoutes
+  )
   await guard({ credential: 'any', scope: 'links' }, linkRoutes)
   await open(visitorRoutes, linkUploadRoutes, davDiscoveryRoutes)
   await guard({ credential: 'token', scope: 'files:read' }, davReadRoutes)

@@ -219,10 +219,16 @@ export function isStartedByNpm (env: NodeJS.ProcessEnv = process.env): boolean {
 }
 
 /** What `magicstore sync` takes from the environment: a token, and where the states of folders are. */
-export function readSyncSettings (env: NodeJS.ProcessEnv = process.env): { token?: string, stateFolder: string } {
+export function readSyncSettings (
+  env: NodeJS.ProcessEnv = process.env
+): { token?: string, stateFolder: string, tokenFolder: string } {
   const stateHome = env.XDG_STATE_HOME ?? env.LOCALAPPDATA ?? join(homedir(), '.local/state')
   const token = env.MAGICSTORE_TOKEN?.trim() ?? ''
-  return { ...token !== '' && { token }, stateFolder: join(stateHome, 'magicstore/sync') }
+  return {
+    ...token !== '' && { token },
+    stateFolder: join(stateHome, 'magicstore/sync'),
+    tokenFolder: join(stateHome, 'magicstore/tokens')
+  }
 }
 
 /** The folder of package.json. It is the parent of `src`, `build` and `dist`, one of which contains this file. */

@@ -33,7 +33,8 @@ const commands: Record<string, () => Promise<Command>> = {
   export: () => import('./commands/export.ts'),
   openapi: () => import('./commands/openapi.ts'),
   sdk: () => import('./commands/sdk.ts'),
-  sync: () => import('./commands/sync.ts')
+  sync: () => import('./commands/sync.ts'),
+  connect: () => import('./commands/connect.ts')
 }
 
 const usage = `magicstore: a private file store with REST authentication
@@ -53,6 +54,7 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore openapi FOLDER   write the OpenAPI document to a folder
   magicstore sdk FOLDER       write a client in TypeScript or Python to a folder
   magicstore sync FOLDER URL  keep a folder of this computer and the store equal
+  magicstore connect URL      get a token for sync by a code that you type into the page
   magicstore --version
 
 Add --help to a command for details. Every command but serve has --json: one JSON object per line.

@@ -119,6 +119,8 @@ const titles = {
     too_many_sign_ins: 'Too many failed sign-ins',
     too_many_passwords: 'Too many wrong passwords',
     too_many_codes: 'Too many wrong one-time codes',
+    too_many_connections: 'Too many connections wait for permission',
+    too_many_connection_codes: 'Too many wrong codes of connections',
     too_many_registrations: 'Too many registrations from this network',
     too_many_uploads: 'The account has too many unfinished uploads',
     too_many_locks: 'The account has too many locks',

@@ -6,6 +6,7 @@ import { createPasswords, type Passwords } from './accounts/password.ts'
 import { createSignIn, type SignIn } from './accounts/sign-in.ts'
 import { openBackends, lockDataFolder, type Backends, type OpenOptions } from './backends/backends.ts'
 import type { Config } from './config.ts'
+import { createProgramConnections, type ProgramConnections } from './connections/connections.ts'
 import { prepareFolder } from './data-folder/data-folder.ts'
 import { createFactors, type Factors } from './factors/factors.ts'
 import { createPasskeys, type Passkeys } from './factors/passkeys.ts'
@@ -83,6 +84,7 @@ export interface AppServices extends OperatorStore {
   readonly claims: Claims
   readonly tokens: Tokens
   readonly accessTokens: AccessTokens
+  readonly programConnections: ProgramConnections
   readonly sessions: SessionRequests
   readonly factors: Factors
   readonly passkeys: Passkeys
@@ -125,9 +127,10 @@ export async function openStore (
     const rules = await createRules(config, backends)
     await rules.cleanup.recover()
     rules.cleanup.sweep()
-    const housekeeping = startHousekeeping({ ...backends, ...rules, config })
+    const serverRules = createServerRules({ ...backends, ...rules, config, keyRing })
+    const housekeeping = startHousekeeping(serverRules)
     return {
-      ...createServerRules({ ...backends, ...rules, config, keyRing }),
+      ...serverRules,
       housekeeping,
       async close () {
         housekeeping.stop()
@@ -209,6 +212,7 @@ function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'clo
     ...services,
     claims: createClaims(services),
     cursors: createCursors(signedTexts),
+    programConnections: createProgramConnections(services),
     sessions: createSessionRequests(services),
     factors: createFactors(services),
     passkeys: createPasskeys(services),

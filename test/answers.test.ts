@@ -133,7 +133,8 @@ test('every operation that takes JSON refuses another type, and more than 64 KiB
   const { path } = await createLink(server, { user }, { name: 'report.pdf', kind: 'download' })
   const operations = [
     ['POST', '/api/users'], ['POST', '/api/tokens'], ['PUT', '/api/account/password'], ['POST', '/api/account/claim'],
-    ['POST', '/api/account/claim/check'],
+    ['POST', '/api/account/claim/check'], ['POST', '/api/connections'], ['POST', '/api/connections/find'],
+    ['POST', `/api/connections/${'0'.repeat(22)}/token`],
     ['POST', '/api/account/claim/confirm/options'], ['POST', '/api/account/claim/confirm'],
     ['PUT', '/api/second-factor/totp'], ['POST', '/api/passkeys'], ['POST', '/api/passkeys/confirm'],
     ['POST', '/api/session/passkey'], ['POST', '/api/session/oidc'], ['POST', '/api/session/oidc/registration'],

@@ -219,7 +219,7 @@ test('the states of synchronized folders are where the system keeps what is of o
     [{ XDG_STATE_HOME: '/s', LOCALAPPDATA: '/w' }, '/s'],
     [{ LOCALAPPDATA: '/w' }, '/w'],
     [{ MAGICSTORE_TOKEN: ' ' }, resolve(homedir(), '.local/state')]
-  ] as const) t.strictSame(readSyncSettings(env), { stateFolder: resolve(folder, 'magicstore/sync') })
+  ] as const) t.strictSame(readSyncSettings(env), { stateFolder: resolve(folder, 'magicstore/sync'), tokenFolder: resolve(folder, 'magicstore/tokens') })
   t.equal(readSyncSettings({ MAGICSTORE_TOKEN: ' secret\n' }).token, 'secret')
 })
 

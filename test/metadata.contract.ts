@@ -6,6 +6,7 @@ import {
   fileOrders, type AccountRecord, type FileOrder, type FilePage, type FileRecord, type NewFile, type NewToken
 } from '#src/metadata/records.ts'
 import { suite as changesSuite } from './changes.contract.ts'
+import { suite as connectionsSuite } from './connections.contract.ts'
 import { suite as factorsSuite } from './factors.contract.ts'
 import { suite as identitiesSuite } from './identities.contract.ts'
 import { suite as foldersSuite } from './folders.contract.ts'
@@ -76,6 +77,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   locksSuite(t, open)
   factorsSuite(t, open)
   identitiesSuite(t, open)
+  connectionsSuite(t, open)
   keptSuite(t, open)
   searchSuite(t, open)
   ordersSuite(t, open)

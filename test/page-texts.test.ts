@@ -8,7 +8,7 @@ const OF_PROGRAMS = [
   'content_range_invalid', 'upload_header_invalid', 'upload_length_inconsistent', 'upload_completed', 'credentials_malformed', 'token_required', 'token_malformed', 'insufficient_scope', 'depth_infinite',
   'place_forbidden', 'method_not_allowed', 'lock_token_mismatch', 'tus_version_unsupported', 'upload_protocol_missing', 'body_too_large', 'unsupported_media_type', 'content_encoding_unsupported',
   'range_not_satisfiable', 'too_many_locks', 'head_too_large', 'foreign_destination', 'properties_too_large', 'precondition_required',
-  'thumbnail_unsupported'
+  'thumbnail_unsupported', 'too_many_connections'
 ]
 
 /** What the page of a link has words of its own for: src/page/link/refusal.tsx. */

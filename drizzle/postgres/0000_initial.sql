@@ -200,6 +200,19 @@ CREATE TABLE "locks" (
 	"expires_at" bigint NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "connections" (
+	"id" text COLLATE "C" PRIMARY KEY NOT NULL,
+	"code_hash" text COLLATE "C" NOT NULL,
+	"secret_hash" text COLLATE "C" NOT NULL,
+	"name" text NOT NULL,
+	"scopes" text NOT NULL,
+	"network" text COLLATE "C" NOT NULL,
+	"block" text COLLATE "C" NOT NULL,
+	"expires_at" bigint NOT NULL,
+	"account_id" bigint,
+	"factors" text
+);
+--> statement-breakpoint
 CREATE TABLE "one_time_secrets" (
 	"hash" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"kind" text NOT NULL,
@@ -322,6 +335,7 @@ ALTER TABLE "links" ADD CONSTRAINT "links_account_id_accounts_id_fk" FOREIGN KEY
 ALTER TABLE "links" ADD CONSTRAINT "links_file_id_files_id_fk" FOREIGN KEY ("file_id") REFERENCES "public"."files"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "links" ADD CONSTRAINT "links_folder_id_folders_id_fk" FOREIGN KEY ("folder_id") REFERENCES "public"."folders"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "locks" ADD CONSTRAINT "locks_owner_id_accounts_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "connections" ADD CONSTRAINT "connections_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "one_time_secrets" ADD CONSTRAINT "one_time_secrets_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "passkeys" ADD CONSTRAINT "passkeys_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "pictures" ADD CONSTRAINT "pictures_owner_id_accounts_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."accounts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -376,6 +390,9 @@ CREATE INDEX "links_file" ON "links" USING btree ("file_id") WHERE "links"."file
 CREATE INDEX "links_folder" ON "links" USING btree ("folder_id") WHERE "links"."folder_id" is not null;--> statement-breakpoint
 CREATE INDEX "locks_owner" ON "locks" USING btree ("owner_id","path");--> statement-breakpoint
 CREATE INDEX "locks_expiry" ON "locks" USING btree ("expires_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "connections_code" ON "connections" USING btree ("code_hash");--> statement-breakpoint
+CREATE INDEX "connections_account" ON "connections" USING btree ("account_id");--> statement-breakpoint
+CREATE INDEX "connections_expiry" ON "connections" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "one_time_secrets_account" ON "one_time_secrets" USING btree ("account_id");--> statement-breakpoint
 CREATE INDEX "one_time_secrets_expiry" ON "one_time_secrets" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "passkeys_credential" ON "passkeys" USING btree ("credential_id");--> statement-breakpoint

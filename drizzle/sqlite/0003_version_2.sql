@@ -152,6 +152,23 @@ CREATE TABLE `locks` (
 --> statement-breakpoint
 CREATE INDEX `locks_owner` ON `locks` (`owner_id`,`path`);--> statement-breakpoint
 CREATE INDEX `locks_expiry` ON `locks` (`expires_at`);--> statement-breakpoint
+CREATE TABLE `connections` (
+	`id` text PRIMARY KEY NOT NULL,
+	`code_hash` text NOT NULL,
+	`secret_hash` text NOT NULL,
+	`name` text NOT NULL,
+	`scopes` text NOT NULL,
+	`network` text NOT NULL,
+	`block` text NOT NULL,
+	`expires_at` integer NOT NULL,
+	`account_id` integer,
+	`factors` text,
+	FOREIGN KEY (`account_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `connections_code` ON `connections` (`code_hash`);--> statement-breakpoint
+CREATE INDEX `connections_account` ON `connections` (`account_id`);--> statement-breakpoint
+CREATE INDEX `connections_expiry` ON `connections` (`expires_at`);--> statement-breakpoint
 CREATE TABLE `one_time_secrets` (
 	`hash` text PRIMARY KEY NOT NULL,
 	`kind` text NOT NULL,

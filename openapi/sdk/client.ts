@@ -196,6 +196,20 @@ export interface ClaimOptions extends RequestOptions {
 /** The secret of an invitation or a reset, and the new username and password. */
 export type Claim = components['schemas']['NewClaim']
 
+/** What a program shows to its user, who types the code at that address. */
+export interface WaitingConnection { userCode: string, verificationUrl: string, expiresAt: string }
+
+export interface ConnectOptions extends RequestOptions {
+  /** Called once, with what to show. */
+  onWaiting: (connection: WaitingConnection) => void
+}
+
+/** The name of a program, and what its token shall allow. */
+export type WantedConnection = components['schemas']['NewConnection']
+
+/** The token that a user has allowed. */
+export type ConnectedToken = components['schemas']['ConnectedToken']
+
 /** A range of bytes: positions of the first and the last byte, counted from 0. */
 export interface DownloadOptions extends RequestOptions {
   /** The start of the file if unset. */
@@ -358,6 +372,11 @@ export interface MagicStore {
   signIn (credential: PasskeyAssertion, options?: RequestOptions): Promise<NewSession>
   /** Uses an invitation, and returns the new user; or a reset, and returns undefined. */
   claim (claim: Claim, options?: ClaimOptions): Promise<User | undefined>
+  /**
+   * Gets a token for a program without a credential, once its user has typed the code and allowed it. Rejects with 404
+   * if that is refused, or not done within ten minutes.
+   */
+  connect (wanted: WantedConnection, options: ConnectOptions): Promise<ConnectedToken>
 }
 
 /** Thrown for every response that is not a success. */
@@ -521,6 +540,17 @@ export function createMagicStore ({
     async claim (claim, { code, ...options } = {}) {
       const headers = code === undefined ? {} : { [CODE_HEADER]: code }
       return bodyOf(await api.POST('/api/account/claim', { body: claim, headers, ...initOf(options) }))
+    },
+    async connect (wanted, { onWaiting, ...options }) {
+      const { id, secret, interval, ...waiting } =
+        bodyOf(await api.POST('/api/connections', { body: wanted, ...initOf(options) }))
+      onWaiting({ ...waiting })
+      for (;;) {
+        await wait(interval * 1000, options.signal)
+        const init = { body: { secret }, ...initOf(options, { path: { id } }) }
+        const connected = bodyOf(await api.POST('/api/connections/{id}/token', init))
+        if (connected !== undefined) return connected
+      }
     }
   }
 }

@@ -6,7 +6,8 @@ import type { Origin } from './network.ts'
 /** Kinds of security events of an account. */
 export const eventKinds = [
   'registered', 'sign_in', 'sign_in_failed', 'sign_in_new_network', 'token_issued', 'token_revoked', 'tokens_revoked',
-  'personal_token_created', 'session_created', 'password_changed', 'factor_added', 'factor_removed',
+  'personal_token_created', 'connection_allowed', 'connection_refused', 'connection_expired', 'session_created',
+  'password_changed', 'factor_added', 'factor_removed',
   'recovery_codes_replaced', 'recovery_code_used', 'passkey_refused', 'second_factor_missing', 'second_factor_wrong',
   'identity_connected', 'identity_removed', 'identity_refused', 'password_removed', 'invitation_used',
   'reset_created', 'password_reset', 'disabled', 'enabled', 'quota_changed',

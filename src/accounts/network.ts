@@ -15,19 +15,25 @@ export function originOf ({ ip, id }: { ip: string, id: string }): Origin {
  * An IPv4-mapped IPv6 address counts as the IPv4 address.
  */
 export function networkOf (address: string): string {
-  return blockOf(address, 64)
+  return prefixOf(address, { v6: 64 })
 }
 
 /** The largest block that a household gets: one IPv4 address, or one IPv6 /56, in which it has 256 networks. */
 export function siteOf (address: string): string {
-  return blockOf(address, 56)
+  return prefixOf(address, { v6: 56 })
 }
 
-function blockOf (address: string, bits: 56 | 64): string {
+/** The block that an organisation gets: an IPv4 /24, or an IPv6 /48. */
+export function blockOf (address: string): string {
+  return prefixOf(address, { v4: 24, v6: 48 })
+}
+
+function prefixOf (address: string, { v4 = 32, v6 }: { v4?: number, v6: number }): string {
   const parsed = parse(address)
   if (parsed === undefined) return 'unknown'
-  if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString()
-  return `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${bits}`).toString()}/${bits}`
+  const [kind, bits, maxBits] = parsed instanceof ipaddr.IPv6 ? [ipaddr.IPv6, v6, 128] : [ipaddr.IPv4, v4, 32]
+  if (bits === maxBits) return parsed.toString()
+  return `${kind.networkAddressFromCIDR(`${parsed.toString()}/${bits}`).toString()}/${bits}`
 }
 
 /** Whether an address is not publicly routable: loopback, private, link-local, unique local or carrier-grade NAT. */

@@ -26,9 +26,9 @@ magicstore sync FOLDER URL[/FOLDER]: make a folder of this computer and the stor
                          files, and more than a quarter of all, would be
   --json                 one JSON object per line: each act, and at the end the result
 
-MAGICSTORE_TOKEN is a personal access token with the scopes files:read and files:write. Without it, the command asks for
-one and keeps it with its state, which only you can read. What is replaced or deleted is in the versions or the trash of
-the server, and here in FOLDER/.magicstore/kept.
+MAGICSTORE_TOKEN is a personal access token with the scopes files:read and files:write. Without it, the command takes
+the one of magicstore connect, or asks for one, and keeps it with its state, which only you can read. What is replaced
+or deleted is in the versions or the trash of the server, and here in FOLDER/.magicstore/kept.
 
 Exit codes: 0 both are equal; 1 something waits, another run has the folder, or there is no server; 2 wrong usage;
 3 stopped before anything that could be a mistake; 4 the credential is missing or refused.`
@@ -62,14 +62,14 @@ export async function run (args: string[]): Promise<void> {
   const allowed = values['allow-deletions'] ?? '0'
   if (!/^\d{1,9}$/.test(allowed)) throw new UsageError('--allow-deletions takes a number')
   if (values.watch && values['dry-run']) throw new UsageError('--dry-run and --watch exclude each other')
-  const { token, stateFolder } = readSyncSettings()
+  const { token, ...folders } = readSyncSettings()
   const progress = new SyncProgress()
   const output = { json: values.json, isDryRun: values['dry-run'], progress, pretended: [] }
   const askToken = async () => (await readPassword('Token: ')).trim()
   const onBytes = (count: number) => progress.bytes(count)
   const onRead = (count: number) => progress.read(count)
   const opened = await openFolder({
-    folder: resolve(folder), address, stateFolder, token, askToken, onBytes, onRead, isDryRun: output.isDryRun
+    folder: resolve(folder), address, ...folders, token, askToken, onBytes, onRead, isDryRun: output.isDryRun
   }).catch(explain)
   const watch = new Watch(resolve(folder))
   const once = async () => synchronizeOnce(opened, { ...output, allowedDeletions: Number(allowed) })
@@ -164,7 +164,8 @@ function explain (error: unknown): never {
   }
   const status = error instanceof RemoteError ? error.status : undefined
   if (is(CredentialRefused) || status === 401 || status === 403) {
-    const remedy = 'make a token with files:read and files:write, and run with it in MAGICSTORE_TOKEN'
+    const remedy = 'run magicstore connect with the address of the server, or set MAGICSTORE_TOKEN to a token with ' +
+      'files:read and files:write'
     throw new SyncError(4, `the server refuses the token (${message}): ${remedy}`, error)
   }
   if (is(RemoteError, ServerLost)) {

@@ -41,11 +41,13 @@ const SWEEP_MILLISECONDS = 500
 export type Housekeeping = ReturnType<typeof startHousekeeping>
 
 /**
- * Once a minute, deletes expired tokens, uploads and kept content, old attempts, events and changes, and discarded
- * blobs.
+ * Once a minute, deletes expired tokens, connections, uploads and kept content, old attempts, events and changes, and
+ * discarded blobs.
  */
-export function startHousekeeping ({ metadata, blobs, cleanup, failures, config: { eventMilliseconds } }:
-Pick<AppServices, 'metadata' | 'blobs' | 'cleanup' | 'failures' | 'config'>) {
+export function startHousekeeping (
+  { metadata, blobs, cleanup, failures, programConnections, config: { eventMilliseconds } }:
+  Pick<AppServices, 'metadata' | 'blobs' | 'cleanup' | 'failures' | 'programConnections' | 'config'>
+) {
   /** Deletes the oldest versions and trash while less than twice the space that uploads must leave is free. */
   async function evictOldest (): Promise<void> {
     const { space } = blobs
@@ -121,6 +123,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'cleanup' | 'failures' | 'config'>) {
     await untilNone(() => metadata.changes.removeExpired(BATCH))
     await limitChanges()
     await untilNone(() => metadata.factors.removeExpired(BATCH))
+    await untilNone(() => programConnections.removeExpired(BATCH))
   }
   // A run that fails, on a full disk for example, is repeated a minute later.
   const timer = setInterval(() => { run().catch(failures.of('housekeeping')) }, INTERVAL_MILLISECONDS)

@@ -1,9 +1,12 @@
 /** What limits count. */
-export const attemptKinds = ['sign_in', 'second_factor', 'registration', 'link_password', 'oidc'] as const
+export const attemptKinds = [
+  'sign_in', 'second_factor', 'registration', 'link_password', 'oidc', 'connection_code'
+] as const
 
 /**
- * A sign-in, a one-time code, a registration or the password of a link, counted by its network and its username; of a
- * link, by the link. What a provider says is counted by the network alone.
+ * A sign-in, a one-time code, a registration, the password of a link or the code of a connection, counted by its
+ * network and its username; of a link, by the link; of a connection, by the username alone. What a provider says is
+ * counted by the network alone.
  */
 export interface Attempt {
   readonly kind: typeof attemptKinds[number]

@@ -54,6 +54,8 @@ export interface Engine {
   readonly transactFor: <T>(key: QueueKey, rule: () => Rule<T>, isLong?: () => Rule<boolean>) => Promise<T>
   /** Runs a rule of one query, which is a transaction of its own and has no further effect if it is repeated. */
   readonly apply: <T>(rule: () => Rule<T>, key?: QueueKey) => Promise<T>
+  /** Waits for other transactions that use this name, and makes others wait until this one ends. */
+  readonly exclusively: (name: string) => QueryRule<unknown>
   /** The query, which then locks its rows until the transaction ends. */
   readonly locking: <Rows>(query: Lockable<Rows>) => Preparable<Rows>
   /** The same, without rows that others have locked. */

@@ -13,6 +13,8 @@ const COUNTS = 100
  * What adds an event in the current transaction, and deletes most of its kind that are not kept: what happens often
  * must not push out what is rare.
  */
+export type EventWriter = ReturnType<typeof createEventWriter>
+
 export function createEventWriter ({ tables: { accounts, events }, now }: Engine) {
   const idOf = (db: Db, condition: SQL | undefined) => db.select({ id: events.id }).from(events).where(condition)
     .orderBy(desc(events.id)).limit(1)

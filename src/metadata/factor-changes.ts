@@ -83,12 +83,13 @@ export function createFactorChanges (
     identityChanged: ({ id, factorCount }: LockedAccount) => count(id, factorCount),
 
     /**
-     * After an account got another password: ends the rest of its tokens, its reset and its identities, of which a
-     * thief may have connected one.
+     * After an account got another password: ends the rest of its tokens, the connections that it has allowed, its
+     * reset and its identities, of which a thief may have connected one.
      */
-    passwordChanged: (accountId: number) => pipeline(
-      tokenRemover.removeRemaining(accountId), secrets.endOf(accountId), removeFrom(identities, accountId)
-    ),
+    * passwordChanged (accountId: number): Rule<void> {
+      yield * tokenRemover.removeRemaining(accountId)
+      yield * pipeline(secrets.endOf(accountId), removeFrom(identities, accountId))
+    },
 
     useChallenge,
 

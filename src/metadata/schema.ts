@@ -264,6 +264,29 @@ export function createTables (dialect: Dialect) {
     index('one_time_secrets_expiry').on(columns.expiresAt)
   ])
 
+  /** Connections of programs that are open: a row is deleted when the program picks up its token. */
+  const connections = table('connections', named({
+    // Random: who allows a connection must know its id.
+    id: keyOfRow,
+    // SHA-256 of the code that a person types, and of the secret of the program, in hex.
+    codeHash: key,
+    secretHash: key,
+    // Of the token that it becomes.
+    name: text,
+    scopes: text,
+    // Those that it was requested from, by which open connections are limited.
+    network: key,
+    block: key,
+    expiresAt: number,
+    // Who allowed it, and what they had shown for that; null until then.
+    accountId: optionalAccount,
+    factors: optional.text
+  }), columns => [
+    uniqueIndex('connections_code').on(columns.codeHash),
+    index('connections_account').on(columns.accountId),
+    index('connections_expiry').on(columns.expiresAt)
+  ])
+
   /** Challenges of passkeys and providers that were used: they are signed, and not kept before. */
   const usedChallenges = table('used_challenges', named({
     id: keyOfRow,
@@ -576,6 +599,7 @@ export function createTables (dialect: Dialect) {
     identities,
     recoveryCodes,
     oneTimeSecrets,
+    connections,
     usedChallenges,
     files,
     folders,

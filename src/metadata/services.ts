@@ -4,6 +4,7 @@ import { createBlobs, createDiscard, type DatabaseBlobMethods } from './blobs.ts
 import { createChangeLog } from './change-log.ts'
 import { createChanges } from './changes.ts'
 import { createClaims, createOneTimeSecrets } from './claims.ts'
+import { createConnections } from './connections.ts'
 import { createDeletions } from './deletions.ts'
 import type { Engine } from './engine.ts'
 import { createEvents, createEventWriter } from './events.ts'
@@ -31,7 +32,7 @@ import { createSealedTexts } from './sealed-texts.ts'
 import { createSearchTurns } from './searches.ts'
 import { createSortKeys } from './sort-keys.ts'
 import { createTimelines } from './timelines.ts'
-import { createTokenRemover, createTokens } from './tokens.ts'
+import { createTokenAdder, createTokenRemover, createTokens } from './tokens.ts'
 import { createTrash } from './trash.ts'
 import { createUploads } from './uploads.ts'
 import { createVersions } from './versions.ts'
@@ -54,6 +55,7 @@ function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
   const changeLog = createChangeLog(engine)
   const tokenRemover = createTokenRemover(engine)
   const secrets = createOneTimeSecrets(engine)
+  const writeEvent = createEventWriter(engine)
   return {
     ...options,
     ...watched,
@@ -67,8 +69,9 @@ function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
     discard: createDiscard(engine, noteRemoval),
     members: createMembers(engine),
     guard: createLockGuard(engine, options.ids),
-    writeEvent: createEventWriter(engine),
+    writeEvent,
     tokenRemover,
+    addToken: createTokenAdder(engine, writeEvent),
     secrets,
     addAccount: createAccountAdder(engine),
     factorChanges: createFactorChanges(engine, { owners, tokenRemover, secrets })
@@ -103,6 +106,7 @@ export function createRepositories ({ openAttempts, discardedBlobs, ...options }
     factors: createFactors(services),
     identities: createIdentities(services),
     claims: createClaims(services, accounts),
+    connections: createConnections(services),
     events: createEvents(services),
     files: createFiles(services),
     folders: createFolders(services),

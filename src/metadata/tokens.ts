@@ -2,6 +2,7 @@ import { and, asc, desc, eq, gt, inArray, isNull, lt, ne, or, type SQL } from 'd
 import { Problem } from '../problems.ts'
 import { accountColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
+import type { EventWriter } from './events.ts'
 import { isUnchanged } from './factor-records.ts'
 import { type Db, existing, isAny, matching, pipeline, prepared, query, refusedAs, type Rule } from './rule.ts'
 import type { Factor, NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
@@ -10,7 +11,7 @@ import type { Services } from './services.ts'
 /** Deletes all tokens of an account, even if they are too many for one transaction. */
 export type TokenRemover = ReturnType<typeof createTokenRemover>
 
-export function createTokenRemover ({ tables: { tokens }, maxDeletedRows, read, transactFor }: Engine) {
+export function createTokenRemover ({ tables: { connections, tokens }, maxDeletedRows, read, transactFor }: Engine) {
   const isOf = (accountId: number) => eq(tokens.accountId, accountId)
   const { removeAll } = prepared('tokens', {
     removeAll: db => db.delete(tokens).where(matching(tokens, 'accountId'))
@@ -28,8 +29,16 @@ export function createTokenRemover ({ tables: { tokens }, maxDeletedRows, read, 
       }
     },
 
-    /** Deletes the remaining tokens in the current transaction, after `removeInBatches`. */
-    removeRemaining: (accountId: number) => removeAll({ accountId }),
+    /**
+     * Deletes the remaining tokens in the current transaction, after `removeInBatches`, and the connections that the
+     * account has allowed: each would become a token.
+     */
+    * removeRemaining (accountId: number): Rule<void> {
+      yield * pipeline(
+        removeAll({ accountId }),
+        query(db => db.delete(connections).where(eq(connections.accountId, accountId)))
+      )
+    },
 
     /** Deletes the sessions that a provider began, with their access tokens. */
     removeOfProvider: (accountId: number) => query(db => db.delete(tokens)
@@ -44,26 +53,9 @@ export function createTokenRemover ({ tables: { tokens }, maxDeletedRows, read, 
   }
 }
 
-/** Access tokens, personal tokens and sessions: a part of the contract of {@link Metadata}. */
-export type TokenRepository = ReturnType<typeof createTokens>
-
-export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, write, removeSome }: Services) {
-  const { tables: { tokens }, clock, now, transactFor, apply } = engine
-  const queries = queriesOf(engine)
-
-  const byId = engine.finder(queries.byId, ({ token }) => token.id)
-  const bySecret = engine.finder(queries.bySecret, ({ token }) => String(token.secretHash))
-
-  // Not a spread: it took 3 % of a small GET.
-  const asOfNow = (row: TokenAndAccount | undefined) =>
-    row && { token: row.token, account: row.account, now: engine.timeOf(row) }
-
+/** What adds a token to a locked account in the current transaction. */
+export function createTokenAdder ({ tables: { tokens } }: Engine, writeEvent: EventWriter) {
   const isOf = (accountId: number) => eq(tokens.accountId, accountId)
-
-  /** Returns whether the account had the token. */
-  const drop = (accountId: number, id: number) => query(
-    db => db.delete(tokens).where(and(isOf(accountId), eq(tokens.id, id))).returning({ id: tokens.id }), isAny
-  )
 
   /** Deletes the oldest access token if the account has more than `maxTokens`. */
   function * enforceLimit (accountId: number, newId: number, maxTokens: number): Rule<void> {
@@ -78,8 +70,42 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
         detail: `An account may have at most ${maxTokens} tokens; revoke some first.`
       })
     }
-    yield * drop(accountId, oldest.id)
+    yield * query(db => db.delete(tokens).where(and(isOf(accountId), eq(tokens.id, oldest.id))))
   }
+
+  return function * (
+    token: NewToken, time: number, { withEvent, maxTokens, lifetimeMilliseconds = Infinity }: TokenConditions
+  ): Rule<TokenRecord> {
+    const { createdAt = time, accountId } = token
+    const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
+    const values = { ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt }
+    const insert = query(db => db.insert(tokens).values(values).returning(), existing)
+    const added = yield * refusedAs('token_revoked', insert)
+    if (maxTokens !== undefined) yield * enforceLimit(accountId, added.id, maxTokens)
+    if (withEvent !== undefined) yield * writeEvent(withEvent.event, withEvent.keep)
+    return added
+  }
+}
+
+/** Access tokens, personal tokens and sessions: a part of the contract of {@link Metadata}. */
+export type TokenRepository = ReturnType<typeof createTokens>
+
+export function createTokens ({ engine, owners, addToken, tokenRemover, read, write, removeSome }: Services) {
+  const { tables: { tokens }, clock, now, transactFor, apply } = engine
+  const queries = queriesOf(engine)
+
+  const byId = engine.finder(queries.byId, ({ token }) => token.id)
+  const bySecret = engine.finder(queries.bySecret, ({ token }) => String(token.secretHash))
+
+  // Not a spread: it took 3 % of a small GET.
+  const asOfNow = (row: TokenAndAccount | undefined) =>
+    row && { token: row.token, account: row.account, now: engine.timeOf(row) }
+
+  /** Returns whether the account had the token. */
+  const drop = (accountId: number, id: number) => query(
+    db => db.delete(tokens).where(and(eq(tokens.accountId, accountId), eq(tokens.id, id))).returning({ id: tokens.id }),
+    isAny
+  )
 
   return {
     /** The token and its account, in one query; undefined if either was deleted. */
@@ -96,21 +122,14 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
      * `verified`; too_many_tokens if the account has no access token to delete.
      */
     add (token: NewToken, conditions: TokenConditions = {}): Promise<TokenRecord> {
-      const { withEvent, verified, maxTokens, lifetimeMilliseconds = Infinity } = conditions
       const { accountId } = token
+      const { verified } = conditions
       return transactFor(accountId, function * () {
         // Locked: a password change deletes the tokens that exist by then, and no later ones.
         const [account, time] = yield * pipeline(owners.findLocked(accountId), now())
         if (verified !== undefined && !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
         if (account === undefined) throw new Problem('token_revoked')
-        const { createdAt = time } = token
-        const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
-        const values = { ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt }
-        const insert = query(db => db.insert(tokens).values(values).returning(), existing)
-        const added = yield * refusedAs('token_revoked', insert)
-        if (maxTokens !== undefined) yield * enforceLimit(accountId, added.id, maxTokens)
-        if (withEvent !== undefined) yield * writeEvent(withEvent.event, withEvent.keep)
-        return added
+        return yield * addToken(token, time, conditions)
       })
     },
 
@@ -139,7 +158,7 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
      */
     async removeAll (accountId: number): Promise<void> {
       await tokenRemover.removeInBatches(accountId)
-      await apply(() => tokenRemover.removeRemaining(accountId), accountId)
+      await transactFor(accountId, () => tokenRemover.removeRemaining(accountId))
     },
 
     /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */

@@ -24,6 +24,13 @@ export const tags = {
       '/api/session/passkey', '/api/session/oidc/options', '/api/session/oidc', '/api/session/oidc/registration'
     ]
   },
+  Connections: {
+    description: 'Programs without a credential: a person types a code and allows them a token.',
+    paths: [
+      '/api/connections', '/api/connections/find', '/api/connections/{id}/allow', '/api/connections/{id}/token',
+      '/api/connections/{id}'
+    ]
+  },
   'Second factors': {
     description: 'One-time codes, passkeys and recovery codes beside the password.',
     paths: [

@@ -10,6 +10,7 @@ import { isAlwaysIgnored } from './names.ts'
 import { createHttpRemote, NotMagicStore, type HttpRemote } from './remote.ts'
 import { RemoteError, type Disk } from './ports.ts'
 import { openState, type OpenState, type FolderSettings } from './state.ts'
+import { findToken } from './tokens.ts'
 import { OWN_FOLDER } from './trees.ts'
 
 /** A question that a person must answer before anything is done: the folder or the store may be another one. */
@@ -37,6 +38,8 @@ export interface FolderOptions {
   readonly address: string | undefined
   /** Where states are. */
   readonly stateFolder: string
+  /** Where `magicstore connect` puts tokens. */
+  readonly tokenFolder: string
   /** A token that is set for this run. */
   readonly token: string | undefined
   readonly askToken: () => Promise<string>
@@ -112,11 +115,18 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
     const before = state.settings
     const address = options.address?.replace(/\/+$/, '')
     if (before === undefined && address === undefined) throw new AddressWrong(NEEDED)
-    const token = options.token ?? before?.token ?? await options.askToken()
     const isNew = before === undefined || (address !== undefined && address !== addressOf(before.url, before.rootPath))
-    const { remote, url, path, account } = isNew
-      ? await findServer(String(address), token)
-      : await askServer(before.url, before.rootPath, token)
+    const ask = (token: string) => isNew
+      ? findServer(String(address), token)
+      : askServer(before.url, before.rootPath, token)
+    const connected = connectedToken(isNew ? String(address) : before.url)
+    const token = options.token ?? before?.token ?? connected ?? await options.askToken()
+    const { remote, url, path, account, token: accepted } = await ask(token).catch((error: unknown) => {
+      // The one that is kept with the state has ended, and the user has connected this computer again.
+      const isOther = options.token === undefined && connected !== undefined && connected !== token
+      if (!(error instanceof CredentialRefused) || !isOther) throw error
+      return ask(connected)
+    })
     if (before !== undefined && before.account !== account.id) {
       const other = `the token is of another account (${account.username}) than that of ${folder}`
       throw new Stopped(`${other}: use a token of that account, or delete ${known} and ${mark} to begin anew`)
@@ -124,7 +134,7 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
     const rootId = isNew ? await rootOf(remote, path, options) : before.rootId
     // Nothing is agreed with another folder, nor with another server, which has other ids.
     if (before !== undefined && rootId !== before.rootId) state.commit({ clear: ['base', 'doing'] })
-    state.configure({ url, account: account.id, rootId, rootPath: path, folder, inode, token })
+    state.configure({ url, account: account.id, rootId, rootPath: path, folder, inode, token: accepted })
     writeFileSync(known, readMark(), { mode: 0o600 })
     const folds = existsSync(join(folder, OWN_FOLDER, 'ID'))
     return {
@@ -143,6 +153,14 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
         state.close()
       }
     }
+  }
+
+  /** The token that `connect` has got from the server at the beginning of an address. */
+  function connectedToken (address: string): string | undefined {
+    const parts = address.split('/')
+    // The first three are the scheme, nothing and the host.
+    return parts.map((_, index) => parts.slice(0, index + 1).join('/')).slice(2)
+      .map(url => findToken(options.tokenFolder, url)).find(token => token !== undefined)
   }
 
   /** The server at the beginning of an address; the rest is a folder. */
@@ -165,7 +183,7 @@ export async function openFolder (options: FolderOptions): Promise<SyncFolder> {
   async function askServer (url: string, path: string, token: string) {
     const remote = createHttpRemote({ url, token, folder, onBytes: options.onBytes })
     try {
-      return { remote, url, path, account: await remote.account() }
+      return { remote, url, path, token, account: await remote.account() }
     } catch (error) {
       remote.close()
       const { status } = error as RemoteError

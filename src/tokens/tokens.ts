@@ -16,7 +16,7 @@ export const scopes = ['files:read', 'files:write', 'account', 'links'] as const
 export type Scope = typeof scopes[number]
 
 /** Scopes as they are stored: separated by spaces (RFC 6749 section 3.3), in the order of `scopes`. */
-function joinScopes (granted: readonly Scope[]): string {
+export function joinScopes (granted: readonly Scope[]): string {
   return scopes.filter(scope => granted.includes(scope)).join(' ')
 }
 
@@ -41,7 +41,7 @@ export function requireScope (token: { readonly scopes: string } | undefined, sc
 const TOUCH_MILLISECONDS = 60_000
 
 /** Tokens of one account; bounds the cost of listing and revoking them. */
-const MAX_TOKENS = 10_000
+export const MAX_TOKENS = 10_000
 
 /** The latest time in RFC 3339, which has four-digit years; an input with a UTC offset can be later. */
 const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
@@ -248,7 +248,7 @@ function isPersonalToken (text: string): boolean {
 }
 
 /** The stored hash of a personal token, in hex. An unsalted hash is enough, because the secret has 178 random bits. */
-function hashPersonalToken (token: string): string {
+export function hashPersonalToken (token: string): string {
   return hash('sha256', token)
 }
 

@@ -22,16 +22,16 @@ const HASHING_SHARE = 5
 const HASHING = new Set([
   'registerUser', 'createToken', 'createSession', 'deleteSession', 'changePassword', 'deleteAccount', 'deleteTokens', 'createTotp', 'confirmTotp',
   'deleteTotp', 'createRecoveryCodes', 'createPasskeyOptions', 'registerPasskey', 'deletePasskey', 'confirmPasskeyOptions', 'confirmPasskey',
-  'connectIdentity', 'deleteIdentity', 'createLink', 'changeLink', 'unlockLink'
+  'connectIdentity', 'deleteIdentity', 'createLink', 'changeLink', 'unlockLink', 'findConnection', 'allowConnection', 'refuseConnection'
 ])
 
 /**
- * Need what nobody can draw: the code of an app, what an authenticator or a provider has signed, or the link of an
- * operator.
+ * Need what nobody can draw: the code of an app or of a connection, what an authenticator or a provider has signed, or
+ * the link of an operator.
  */
 const UNDRAWABLE = new Set([
   'confirmTotp', 'deleteTotp', 'createRecoveryCodes', 'registerPasskey', 'deletePasskey', 'confirmPasskey', 'createPasskeySession', 'claimAccount', 'confirmClaim',
-  'confirmClaimOptions', 'checkClaim', 'createIdentitySessionOptions', 'createIdentitySession', 'registerIdentity', 'listIdentities', 'createIdentityOptions', 'connectIdentity',
+  'confirmClaimOptions', 'checkClaim', 'createConnectionToken', 'findConnection', 'allowConnection', 'refuseConnection', 'createIdentitySessionOptions', 'createIdentitySession', 'registerIdentity', 'listIdentities', 'createIdentityOptions', 'connectIdentity',
   'deleteIdentity', 'confirmIdentityOptions', 'confirmIdentity', 'putThumbnail', 'getThumbnail', 'setTakenAt', 'getSharedThumbnail'
 ])
 

@@ -201,7 +201,9 @@ test('the client of `magicstore sdk` compiles under the strictest settings, and 
       'without a factor: null, 404 not_found',
       'options of passkeys: none, none, none',
       'passkeys that are none: 400 passkey_invalid, 401 passkey_refused, 401 passkey_refused',
-      'a claim that is none: 404 not_found'
+      'a claim that is none: 404 not_found',
+      'a connection: zoë, 403 insufficient_scope, 200',
+      'a connection that is given up: enough'
     ], { stderr })
   })
 

@@ -484,7 +484,7 @@ test('a token that was revoked stops the run with what to do, and another one go
   const { tokens } = (await server.send('GET', '/api/tokens', { user })).json
   for (const { id } of tokens) await server.send('DELETE', `/api/tokens/${id}`, { user })
   await writeFile(a.path('x'), 'two')
-  t.match(await a.sync(), { code: 4, text: '', error: /^magicstore: the server refuses the token \(.+\): make a token with files:read and files:write, and run with it in MAGICSTORE_TOKEN\n$/ })
+  t.match(await a.sync(), { code: 4, text: '', error: /^magicstore: the server refuses the token \(.+\): run magicstore connect with the address of the server, or set MAGICSTORE_TOKEN to a token with files:read and files:write\n$/ })
   t.match(await runAhead(['sync', join(folder, 'a')], { ...a.settings, MAGICSTORE_TOKEN: '' }), { code: 4 })
   const next = await personalToken(server, user, ['files:read', 'files:write'])
   t.match(await runAhead(['sync', join(folder, 'a')], { ...a.settings, MAGICSTORE_TOKEN: next }), { code: 0, stdout: 'upload: x\nequal\n' })

@@ -77,3 +77,14 @@ const unavailable = await failureOf(alone.getPasskeyOptions())
 report('options of passkeys', `${unavailable}, ${await failureOf(alone.getConfirmOptions())}, ${await failureOf(alone.getSignInOptions())}`)
 report('passkeys that are none', `${await failureOf(alone.createPasskey('a phone', credential))}, ${await failureOf(alone.confirm(credential))}, ${await failureOf(alone.signIn(credential))}`)
 report('a claim that is none', await failureOf(alone.claim({ secret: `rst_${'a'.repeat(32)}`, password: 'a new password' }, { code: 'abcd' })))
+
+const program = createMagicStore({ baseUrl })
+const allow = async (userCode: string) => {
+  const { data } = await alone.api.POST('/api/connections/find', { body: { userCode } })
+  await alone.api.POST('/api/connections/{id}/allow', { params: { path: { id: data?.id ?? '' } } })
+}
+const connected = await program.connect({ name: 'a program', scopes: ['files:read'] }, { onWaiting: ({ userCode }) => { void allow(userCode) } })
+const files = createMagicStore({ baseUrl, credentials: { token: connected.token } })
+report('a connection', `${connected.username}, ${await failureOf(files.put('b.txt', 'b'))}, ${(await files.api.GET('/api/files')).response.status}`)
+const waiting = new AbortController()
+report('a connection that is given up', await failureOf(program.connect({ name: 'a program', scopes: ['files:read'] }, { onWaiting: () => waiting.abort(new Error('enough')), signal: waiting.signal })))

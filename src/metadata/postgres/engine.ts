@@ -3,7 +3,7 @@ import { PgSelectBase } from 'drizzle-orm/pg-core'
 import type { Engine, NameRange, NumberRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
 import {
-  placeholder, prepared, type PreparedQuery, type Query, type Rule, runIn, type Step, type QueryValues
+  placeholder, prepared, type PreparedQuery, query, type Query, type Rule, runIn, type Step, type QueryValues
 } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { ConnectionPool, Connection } from './connections.ts'
@@ -73,6 +73,8 @@ export function createPostgresEngine (connections: ConnectionPool, testClock: ((
     transact: rule => connections.transact((db, begun) => run(db, rule(), begun)),
     transactFor: (key, rule) => connections.transact((db, begun) => run(db, rule(), begun), key),
     apply: (rule, key) => connections.apply(db => run(db, rule()), key),
+    exclusively: name => query(db =>
+      db.select({ locked: sql`pg_advisory_xact_lock(hashtextextended(${name}, 0))` }).from(sql`(SELECT 1) AS one`)),
     locking: query => query.for('no key update') as typeof query,
     skippingLocked: query => query.for('no key update', { skipLocked: true }) as typeof query,
     maxDeletedRows: Infinity,

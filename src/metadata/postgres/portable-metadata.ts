@@ -13,8 +13,8 @@ import { replaceKeys } from './key-table.ts'
 import * as postgres from './schema.ts'
 
 /**
- * In an order in which no row refers to a later one. Attempts and their claims, secrets that are used once, leases and
- * the blobs that wait to be deleted belong to the running store.
+ * In an order in which no row refers to a later one. Attempts and their claims, secrets that are used once,
+ * connections, leases and the blobs that wait to be deleted belong to the running store.
  */
 const tables = [
   'installation', 'accounts', 'tokens', 'totpSecrets', 'passkeys', 'identities', 'recoveryCodes', 'accountNetworks',

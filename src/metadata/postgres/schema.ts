@@ -34,7 +34,7 @@ const dialect: Dialect = {
 
 export const {
   accounts, tokens, attempts, accountNetworks, events,
-  totpSecrets, passkeys, identities, recoveryCodes, oneTimeSecrets, usedChallenges,
+  totpSecrets, passkeys, identities, recoveryCodes, oneTimeSecrets, connections, usedChallenges,
   files, folders, kept, pictures, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect)
 

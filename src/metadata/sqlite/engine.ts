@@ -98,6 +98,8 @@ export function createSqliteEngine ({
     transactFor: (_key, rule, isLong) =>
       isLong === undefined ? commit(() => run(rule())) : transactUnlessLong(rule, isLong),
     apply: rule => commit(() => run(rule())),
+    // Nothing else runs meanwhile.
+    exclusively: () => query(time),
     locking: query => query,
     skippingLocked: query => query,
     maxDeletedRows: MAX_DELETED_ROWS,

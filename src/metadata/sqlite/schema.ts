@@ -34,7 +34,7 @@ export const discardedBlobs = sqliteTable('discarded_blobs', {
 
 export const {
   accounts, tokens, attempts, accountNetworks, events,
-  totpSecrets, passkeys, identities, recoveryCodes, oneTimeSecrets, usedChallenges,
+  totpSecrets, passkeys, identities, recoveryCodes, oneTimeSecrets, connections, usedChallenges,
   files, folders, kept, pictures, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect as unknown as Dialect)
 

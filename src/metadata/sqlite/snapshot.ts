@@ -6,8 +6,8 @@ import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { isOutdated, refuseUnknown } from './migrations.ts'
 import {
-  accounts, attempts, blobLeases, files, identities, installation, kept, links, locks, oneTimeSecrets, recoveryCodes,
-  totpSecrets, uploads, usedChallenges
+  accounts, attempts, blobLeases, connections, files, identities, installation, kept, links, locks, oneTimeSecrets,
+  recoveryCodes, totpSecrets, uploads, usedChallenges
 } from './schema.ts'
 
 /**
@@ -22,16 +22,16 @@ export async function takeSnapshot (file: string, copy: string): Promise<Snapsho
 }
 
 /**
- * Unfinished uploads have bytes that no backup has; leases, attempts, locks, and secrets that are used once within a
- * time, belong to running servers. So does the epoch: a store that is restored gets another one. The addresses of links
- * are not in a backup: who steals it can open none. Older databases lack some of them.
+ * Unfinished uploads have bytes that no backup has; leases, attempts, locks, connections, and secrets that are used
+ * once within a time, belong to running servers. So does the epoch: a store that is restored gets another one. The
+ * addresses of links are not in a backup: who steals it can open none. Older databases lack some of them.
  */
 function removeTransient (copy: string): void {
   const client = new Database(copy)
   try {
     // Their bytes go too.
     client.pragma('secure_delete = ON')
-    for (const table of [uploads, blobLeases, attempts, locks, oneTimeSecrets, usedChallenges]) {
+    for (const table of [uploads, blobLeases, attempts, locks, oneTimeSecrets, connections, usedChallenges]) {
       if (hasTable(client, getTableName(table))) drizzle({ client }).delete(table).run()
     }
     if (hasColumn(client, installation.epoch)) drizzle({ client }).update(installation).set({ epoch: null }).run()

@@ -13,6 +13,7 @@ const factorWords: Record<Factor, string> = {
 /** The texts of what is not in the first view of the page of an account, in German. */
 export const texts = ({ visible, number, plural, provider }: Tools<'de'>): LaterTexts => ({
   problems: {
+    too_many_connection_codes: 'Zu viele falsche Codes',
     folder_into_itself: 'Ein Ordner kann nicht in sich selbst liegen',
     parent_missing: 'Der Ordner ist nicht mehr da',
     folder_not_empty: 'Inzwischen ist etwas dazugekommen',
@@ -398,6 +399,9 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       token_revoked: 'Sitzung oder Token beendet',
       tokens_revoked: 'Alle Sitzungen und Tokens beendet',
       personal_token_created: 'Persönliches Zugriffstoken erzeugt',
+      connection_allowed: 'Verbindung eines Programms erlaubt',
+      connection_refused: 'Verbindung eines Programms abgelehnt',
+      connection_expired: 'Verbindung eines Programms ungenutzt abgelaufen',
       password_changed: 'Passwort geändert',
       factor_added: 'Zweiter Faktor hinzugefügt',
       factor_removed: 'Zweiter Faktor entfernt',

@@ -13,6 +13,7 @@ export type Factor = keyof typeof factorWords
 /** The texts of what is not in the first view of the page of an account. */
 export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
   problems: {
+    too_many_connection_codes: 'Too many wrong codes',
     folder_into_itself: 'A folder can’t be put into itself',
     parent_missing: 'The folder is not there any more',
     folder_not_empty: 'Something was added to it meanwhile',
@@ -388,6 +389,9 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       token_revoked: 'Session or token ended',
       tokens_revoked: 'All sessions and tokens ended',
       personal_token_created: 'Personal access token created',
+      connection_allowed: 'Connection of a program allowed',
+      connection_refused: 'Connection of a program refused',
+      connection_expired: 'Connection of a program expired unused',
       password_changed: 'Password changed',
       factor_added: 'Second factor added',
       factor_removed: 'Second factor removed',

@@ -14,6 +14,7 @@ const factorWords: Record<Factor, string> = {
 /** The texts of what is not in the first view of the page of an account, in French. */
 export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): LaterTexts => ({
   problems: {
+    too_many_connection_codes: 'Trop de codes erronés',
     folder_into_itself: 'Un dossier ne peut pas aller dans lui-même',
     parent_missing: 'Le dossier n’est plus là',
     folder_not_empty: 'Quelque chose y a été ajouté entre-temps',
@@ -412,6 +413,9 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       token_revoked: 'Fin d’une session ou d’un jeton',
       tokens_revoked: 'Fin de toutes les sessions et de tous les jetons',
       personal_token_created: 'Jeton d’accès personnel créé',
+      connection_allowed: 'Connexion d’un programme autorisée',
+      connection_refused: 'Connexion d’un programme refusée',
+      connection_expired: 'Connexion d’un programme expirée sans avoir servi',
       password_changed: 'Mot de passe changé',
       factor_added: 'Second facteur ajouté',
       factor_removed: 'Second facteur retiré',
