@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { GAP, languages, readTexts, type Language } from '../../kit/page-texts.ts'
+import { isProof } from '../../kit/sizes.ts'
 import { browserTest, phone, shows } from '../browser.ts'
 import { chooseFrom, PICTURE, textFile } from '../files-page.ts'
 import { giveAway, openLink, startLinks } from '../links-page.ts'
@@ -57,7 +58,10 @@ async function signInWith (
   await button(page, sign.in).click()
 }
 
-for (const [language, locale, other, name] of [['de', 'de-AT', 'fr', 'Français'], ['fr', 'fr-CA', 'de', 'Deutsch']] as const) {
+const [german, french] = [['de', 'de-AT', 'fr', 'Français'], ['fr', 'fr-CA', 'de', 'Deutsch']] as const
+
+// No text is missing in a language, because it would not compile. German is longer than French.
+for (const [language, locale, other, name] of isProof ? [german, french] : [german]) {
   browserTest(`all is in the language of the browser, ${language}, and in another one after a choice`, async t => {
     const words = wordsIn(language)
     const { files, links, uploads, views } = words.page
