@@ -20,9 +20,9 @@ const MOST_BYTES = 250_000_000
 /** Half of the time that Docker gives a container before it kills it. */
 const MOST_SECONDS_TO_STOP = 5
 
-/** Digests of all files of a folder, but for what is compiled: in order of names. */
+/** Digests of all files of a folder, in order of names, but for what is compiled, or compressed by another zlib. */
 async function digestsIn (folder: string): Promise<string[]> {
-  const { stdout } = await run('bash', ['-c', 'find . -type f ! -name "*.node" -print0 | sort -z | xargs -0 sha256sum'], { cwd: folder, env: { LC_ALL: 'C' } })
+  const { stdout } = await run('bash', ['-c', 'find . -type f ! -name "*.node" ! -name "*.gz" ! -name "*.br" -print0 | sort -z | xargs -0 sha256sum'], { cwd: folder, env: { LC_ALL: 'C' } })
   return stdout.split('\n')
 }
 
