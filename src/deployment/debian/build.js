@@ -1,18 +1,15 @@
 /**
  * Writes the Debian package into a folder: `npm run deb -- FOLDER` writes `magicstore_2.0.0_amd64.deb`. Further
- * arguments are those of dpkg-deb. Needs what `npm ci` and `npm run build` make, and dpkg-deb. The packages are those
- * of node_modules that the lock file does not call `dev`, with both drivers of SQLite, so that each Node.js of Debian
- * finds its own.
+ * arguments are those of dpkg-deb. Needs what `npm ci` and `npm run build` make, and dpkg-deb.
  */
 import { execFileSync } from 'node:child_process'
-import {
-  chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
-} from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
-import { dirname, join, sep } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { addProgram } from '../program.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -22,21 +19,12 @@ const { settingRows, readVersion } = await import(join(root, 'dist/config.js'))
 const PROGRAM = 'usr/lib/magicstore'
 const UNITS = ['magicstore.service', 'magicstore@.service', 'magicstore-backup.service', 'magicstore-backup.timer']
 
-/** What packages of npm have beside what runs. */
-const NOT_RUN = /^(?:tests?|bench(?:marks?)?|examples?|docs|integration|index\.html)(?:\/|$)/
-
-/** What a driver is compiled from, and what is left of that. */
-const LEFT_OUT = /^(?:deps|src|binding\.gyp|build\/(?!Release(?:$|\/better_sqlite3\.node$)))/
-
 const architecture = text('dpkg', ['--print-architecture'])
-/** @type {Record<string, string>} */
-const platforms = { amd64: 'linux-x64', arm64: 'linux-arm64' }
-const platform = platforms[architecture] ?? 'none'
 const [target = '.', ...options] = process.argv.slice(2)
 const version = readVersion()
 const stage = mkdtempSync(join(tmpdir(), 'magicstore-deb-'))
 try {
-  addProgram()
+  addProgram(join(stage, PROGRAM))
   addCommand()
   addService()
   addControl()
@@ -54,16 +42,6 @@ function setModes () {
   for (const name of readdirSync(stage, { encoding: 'utf8', recursive: true })) {
     const isCommand = name === 'usr/bin/magicstore' || /^DEBIAN\/(?:post|pre)/.test(name)
     chmodSync(join(stage, name), isCommand || statSync(join(stage, name)).isDirectory() ? 0o755 : 0o644)
-  }
-}
-
-function addProgram () {
-  for (const name of ['dist', 'drizzle/sqlite', 'drizzle/postgres', 'package.json']) copy(name, join(PROGRAM, name))
-  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
-  for (const [path, { dev }] of Object.entries(packages)) {
-    // Those inside others come with them; optional ones may not be there.
-    const isOwn = path !== '' && dev !== true && path.split('node_modules/').length === 2
-    if (isOwn && existsSync(join(root, path))) copy(path, join(PROGRAM, path))
   }
 }
 
@@ -236,24 +214,4 @@ function add (name, content) {
   const path = join(stage, name)
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, content)
-}
-
-/** Copies a file or folder of the repository. @param {string} name @param {string} path */
-function copy (name, path) {
-  const from = join(root, name)
-  cpSync(from, join(stage, path), {
-    recursive: true,
-    filter: source => isWanted(source.slice(root.length).split(sep).join('/'))
-  })
-}
-
-/** @param {string} name */
-function isWanted (name) {
-  if (/\.(?:map|tsbuildinfo|d\.[cm]?ts|a)$/.test(name)) return false
-  const [, module, inside] = /^node_modules\/((?:@[^/]+\/)?[^/]+)\/(.+)$/.exec(name) ?? []
-  if (module === undefined || inside === undefined) return true
-  if (/(?:^|\/)(?:\.|eslint\.config\.)/.test(inside) || NOT_RUN.test(inside)) return false
-  if (!/^(?:better-sqlite3|argon2)/.test(module)) return true
-  const [, system] = /^prebuilds\/([a-z0-9]+-[a-z0-9]+)/.exec(inside) ?? []
-  return system === undefined ? !LEFT_OUT.test(inside) : system === platform && !inside.includes('musl')
 }
