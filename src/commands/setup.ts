@@ -110,7 +110,7 @@ function unlessMissing (error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error
 }
 
-/** The options, and what is asked because it is none. @throws {UsageError} without a terminal, and for an option that can't be used. */
+/** The options, and the answers to what is asked. @throws {OperatorError} for an option that is missing or unusable. */
 async function answersOf (given: Answers, context: SetupContext): Promise<Answers> {
   const isAsked = ({ name }: { name: keyof Answers }, { address }: Answers) =>
     name !== 'tls' || given.tls !== undefined || address?.startsWith('http:') !== true
