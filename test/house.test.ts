@@ -31,7 +31,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   blobs: 2100,
   'blobs/disk': 6100,
   'blobs/s3': 10_700,
-  commands: 18_600,
+  commands: 18_700,
   config: 1900,
   'data-folder': 2800,
   deployment: 800,

@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
-import { isAbsolute, resolve } from 'node:path'
+import { access, constants, readFile, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, resolve } from 'node:path'
 import { readConfig, type Config } from '../config.ts'
 import { isLoopback } from '../config/loopback.ts'
 import { readTls } from '../doctor/certificate.ts'
@@ -90,6 +90,8 @@ export async function run (args: string[]): Promise<void> {
   if (/^\s*[^#\s]/m.test(text ?? '')) {
     throw new UsageError(`${file} has settings and stays as it is`, { remedy: 'edit it, or name another file' })
   }
+  // Before five questions are answered.
+  await access(text === undefined ? dirname(file) : file, constants.W_OK)
   const context = { dataDir: readConfig().dataDir, isContainer: values.compose }
   const owner = await ownerOf(context.dataDir)
   const answers = await answersOf(values, context)
