@@ -63,11 +63,10 @@ export async function serviceOf (config: Config, installation: Installation): Pr
     path: `/etc/systemd/system/${name}`,
     text: unitText(await readTemplate(name), config, { ...installation, username })
   }))
-  const enabled = `magicstore${hasBackups ? ' magicstore-backup.timer' : ''}`
-  return {
-    files: await Promise.all(files),
-    commands: [...folder, 'systemctl daemon-reload', `systemctl enable --now ${enabled}`]
-  }
+  const units = `magicstore${hasBackups ? ' magicstore-backup.timer' : ''}`
+  // The server of a package may run already, without these settings.
+  const commands = ['systemctl daemon-reload', `systemctl enable ${units}`, `systemctl restart ${units}`]
+  return { files: await Promise.all(files), commands: [...folder, ...commands] }
 }
 
 export function textOfService ({ settings, files, commands }: Service & { settings: string }): string {
@@ -89,30 +88,36 @@ function unitText (
 ): string {
   const program = dirname(join(packageFolder, 'package.json'))
   const isAtHome = [program, process.execPath, dataDir, backups].some(path => HOME.test(path))
-  const replacements: [from: string, to: string][] = [
-    ['/opt/magicstore', program],
-    ['/usr/bin/node', process.execPath],
-    ['/etc/magicstore.env', file],
-    ['/var/backups/magicstore', backups],
-    ['StateDirectory=magicstore\nStateDirectoryMode=0700', `ReadWritePaths=${dataDir}`],
-    ['%S/magicstore', dataDir],
-    ['/var/lib/magicstore', dataDir],
-    ['User=magicstore\nGroup=magicstore', `User=${username}`]
-  ]
   // A percent sign is the beginning of a specifier.
-  return replacements.reduce((filled, [from, to]) => filled.replaceAll(from, to.replaceAll('%', '%%')), text)
-    .replace('ProtectHome=yes', isAtHome ? 'ProtectHome=read-only' : 'ProtectHome=yes')
+  const escaped = (path: string) => path.replaceAll('%', '%%')
+  return replaced(text, {
+    '/opt/magicstore': escaped(program),
+    '/usr/bin/node': escaped(process.execPath),
+    '/etc/magicstore.env': escaped(file),
+    '/var/backups/magicstore': escaped(backups),
+    'StateDirectory=magicstore\nStateDirectoryMode=0700': `ReadWritePaths=${escaped(dataDir)}`,
+    '%S/magicstore': escaped(dataDir),
+    '/var/lib/magicstore': escaped(dataDir),
+    'User=magicstore\nGroup=magicstore': `User=${username}`,
+    'ProtectHome=yes': isAtHome ? 'ProtectHome=read-only' : 'ProtectHome=yes'
+  })
 }
 
 /** Folders have the same path in the container as outside. */
 function composeText (text: string, { tls, publicUrl }: Config, { file, backups }: Installation): string {
   const folders = tls === undefined ? [] : Array.from(new Set([dirname(tls.cert), dirname(tls.key)]))
+  const certificates = folders.map(folder => `      - ${folder}:${folder}:ro\n`).join('')
   const port = new URL(String(publicUrl)).port || '443'
-  const volumes = linesOf(
-    backups !== NO_BACKUPS && `      - ${backups}:${backups}`,
-    ...folders.map(folder => `      - ${folder}:${folder}:ro`)
-  )
-  return text.replaceAll('/etc/magicstore.env', `./${basename(file)}`)
-    .replace('127.0.0.1:5000:5000', tls === undefined ? '127.0.0.1:5000:5000' : `${port}:5000`)
-    .replace('      - /var/backups/magicstore:/var/backups/magicstore', volumes)
+  const filled = replaced(text, {
+    '/etc/magicstore.env': `./${basename(file)}`,
+    '127.0.0.1:5000:5000': tls === undefined ? '127.0.0.1:5000:5000' : `${port}:5000`,
+    '/var/backups/magicstore': backups
+  })
+  // The lines of the backups are the last ones of the volumes.
+  return filled.replace(/ +# A cron job(?:.+\n){3}/, found => (backups === NO_BACKUPS ? '' : found) + certificates)
+}
+
+/** The text with all replaced in one pass, so that nothing is replaced in what was put in. */
+function replaced (text: string, replacements: Readonly<Record<string, string>>): string {
+  return text.replace(new RegExp(Object.keys(replacements).join('|'), 'g'), found => String(replacements[found]))
 }

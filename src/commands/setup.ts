@@ -1,11 +1,10 @@
 import type { Stats } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
-import { isAbsolute, resolve } from 'node:path'
+import { access, constants, readFile, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, resolve } from 'node:path'
 import { readConfig, type Config } from '../config.ts'
 import { isLoopback } from '../config/loopback.ts'
 import { readTls } from '../doctor/certificate.ts'
 import { existingPart } from '../doctor/folder.ts'
-import { OperatorError } from '../problems.ts'
 import { printClaim } from './claims.ts'
 import { FLAG, folderApartFrom, print, readArguments, UsageError, VALUE } from './command.ts'
 import { diagnose } from './doctor.ts'
@@ -35,13 +34,13 @@ is asked on the terminal.
              commands (for root, after that); then those of doctor: check, verdict, message and remedy; then link,
              username and expiresAt of the invitation
 
-  The data will be in DATA_DIR, as for all commands. It prints the systemd units with the paths of this installation,
-  runs doctor, and prints a link with which one person, within 24 hours, creates the first account. Run by root, it
-  becomes the user that owns DATA_DIR once FILE is written. A FILE that has settings stays as it is; to one that has
-  comments alone, they are added. The server makes its keys itself.
+  All data will be in DATA_DIR, as for all commands; other settings of the environment are not used. It prints the
+  systemd units with the paths of this installation, runs doctor, and prints a link with which one person, within 24
+  hours, creates the first account. Run by root, it becomes the user that owns DATA_DIR once FILE is written. A FILE
+  that has settings stays as it is; to one that has comments alone, they are added. The server makes its keys itself.
 
-Exit code: 0 if the server can start, 1 if doctor finds a fault, which leaves FILE and makes no link, 2 if an answer
-can't be used; then nothing was written.`
+Exit code: 0 if the server can start; 1 if FILE can't be written, or if doctor finds a fault: then FILE stays, and there
+is no link; 2 if an answer can't be used or FILE has settings: then nothing was written.`
 
 const options = {
   reach: VALUE, address: VALUE, tls: VALUE, registration: VALUE, backups: VALUE, compose: FLAG
@@ -89,8 +88,10 @@ export async function run (args: string[]): Promise<void> {
   requirePlain('FILE', file)
   const text = await readFile(file, 'utf8').catch(unlessMissing)
   if (/^\s*[^#\s]/m.test(text ?? '')) {
-    throw new OperatorError(`${file} has settings and stays as it is`, { remedy: 'edit it, or name another file' })
+    throw new UsageError(`${file} has settings and stays as it is`, { remedy: 'edit it, or name another file' })
   }
+  // Before five questions are answered.
+  await access(text === undefined ? dirname(file) : file, constants.W_OK)
   const context = { dataDir: readConfig().dataDir, isContainer: values.compose }
   const owner = await ownerOf(context.dataDir)
   const answers = await answersOf(values, context)
@@ -111,7 +112,7 @@ function unlessMissing (error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error
 }
 
-/** The options, and what is asked because it is none. @throws {OperatorError} for an option that can't be used. */
+/** The options, and the answers to what is asked. @throws {OperatorError} for an option that is missing or unusable. */
 async function answersOf (given: Answers, context: SetupContext): Promise<Answers> {
   const isAsked = ({ name }: { name: keyof Answers }, { address }: Answers) =>
     name !== 'tls' || given.tls !== undefined || address?.startsWith('http:') !== true

@@ -75,8 +75,9 @@ test('answers on a terminal and options make the same settings, with which a ser
   const help = (await runCommand(['setup', '--help'])).stdout
   const printed = ended.stdout.trim().split('\n').map(line => JSON.parse(line))
   for (const name of printed.flatMap(Object.keys)) t.match(help, new RegExp(`\\b${name}\\b`), name)
-  t.match(printed[0], { settings: at('given'), commands: [new RegExp(`-m 0700 ${at('backups')}$`), 'systemctl daemon-reload', /magicstore-backup.timer$/] })
+  t.match(printed[0], { settings: at('given'), commands: [new RegExp(`-m 0700 ${at('backups')}$`), 'systemctl daemon-reload', /^systemctl enable magicstore magicstore-backup.timer$/, /^systemctl restart magicstore /] })
   t.match(printed[0].files.map(({ path }: { path: string }) => path), [/magicstore.service$/, /backup.service$/, /backup.timer$/])
+  t.match(printed[0].files[1].text, new RegExp(`^ExecStart=.* ${at('backups')}\n[^]*^ReadWritePaths=${at('backups')} -${at('data')}\n`, 'm'))
   t.equal((await stat(at('given'))).mode & 0o137, 0, 'others can\'t read it')
 
   const written = await settingsIn(at('answered'))
@@ -110,7 +111,7 @@ test('what can\'t be used is refused with the reason, and nothing is written', a
     [[at('new'), '--reach', 'machine', '--address', 'http://localhost:5000'], /also --registration, --backups;/],
     [[at('new'), at('other')], /at most one file/],
     [[at('a b'), ...withOptions()], /only letters/],
-    [[at('settings'), ...withOptions()], /has settings and stays/, 1],
+    [[at('settings'), ...withOptions()], /has settings and stays/],
     [[folder, ...withOptions()], /EISDIR/, 1],
     [[at('missing/new'), ...withOptions()], /ENOENT/, 1],
     [[at('new'), ...withOptions({ '--reach': 'all' })], /expected machine or network/],
