@@ -36,7 +36,7 @@ t.test('a program is connected by its code: one token of its name and scopes, fo
   const server = await startServer(t, {}, { clock })
   const { user } = await signUp(server, 'ada')
   const made = await request(server)
-  t.match(made, { status: 201, headers: { 'cache-control': 'no-store' }, json: { interval: 3, verificationUrl: `${server.url}/#connect`, expiresAt: new Date(clock.now() + 10 * MINUTE).toISOString() } })
+  t.match(made, { status: 201, headers: { 'cache-control': 'no-store' }, json: { interval: 3, verificationUrl: `${server.url}/#account`, expiresAt: new Date(clock.now() + 10 * MINUTE).toISOString() } })
   const { id, secret, userCode } = made.json
   t.match(userCode, /^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$/)
   t.strictSame([(await pickUp(server, { id, secret })).status, (await pickUp(server, { id, secret })).text], [202, ''])
@@ -185,5 +185,5 @@ t.test('a program is answered over TLS only, unless the policy is open', async t
   refused(t, await request(server, wanted, { headers }), 403, 'tls_required')
   refused(t, await server.send('POST', `${PATH}/${'x'.repeat(22)}/token`, { headers, json: { secret: 'x'.repeat(43) } }), 403, 'tls_required')
   const { json: { verificationUrl } } = await request(server, wanted, { headers: { ...headers, 'x-forwarded-proto': 'https', host: 'evil.example' } })
-  t.equal(verificationUrl, '/#connect', 'a forged host is in no address')
+  t.equal(verificationUrl, '/#account', 'a forged host is in no address')
 })

@@ -80,7 +80,7 @@ test('every test that the security page names exists, under this name and in thi
       continue
     }
     for (const named of tests.split('<br>')) {
-      const [, file = '', name = ''] = /^`((?:proof\/)?(?:page\/[a-z-]+|[a-z0-9-]+\.(?:test|check|timed|proof))\.ts)`: (.+)$/.exec(named) ?? []
+      const [, file = '', name = ''] = /^`((?:proof\/)?(?:page\/[a-z-]+|[a-z0-9-]+\.(?:test|check|timed|proof|contract))\.ts)`: (.+)$/.exec(named) ?? []
       t.ok(present.get(file)?.includes(name), `${id}: ${named}`)
     }
   }
@@ -142,7 +142,7 @@ const known = [
   'identities/provider.ts: fetch', 'metadata/postgres/connections.ts: Socket of node:net',
   'metadata/sqlite/connection-thread.ts: parentPort of node:worker_threads', 'metadata/sqlite/connection-thread.ts: workerData of node:worker_threads',
   'metadata/sqlite/long-transactions.ts: Worker of node:worker_threads',
-  'sync/remote.ts: Agent of node:http', 'sync/remote.ts: Agent of node:https', 'sync/remote.ts: request of node:http', 'sync/remote.ts: request of node:https'
+  'sync/connection.ts: fetch', 'sync/remote.ts: Agent of node:http', 'sync/remote.ts: Agent of node:https', 'sync/remote.ts: request of node:http', 'sync/remote.ts: request of node:https'
 ]
 const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createServer', 'createSecureServer', 'createSecureContext', 'lookup']
 

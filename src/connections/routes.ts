@@ -15,7 +15,7 @@ import {
 const INTERVAL_SECONDS = 3
 
 /** Where the page asks for the code. */
-const PAGE_PATH = '/#connect'
+const PAGE_PATH = '/#account'
 
 /** What the examples begin with. */
 const REQUEST = 'curl -fsS -H "Content-Type: application/json" -d \'{"name":"a script","scopes":["files:read"]}\' ' +

@@ -52,7 +52,7 @@ export const Connection = SharedObject('Connection', 'A connection that waits fo
   secret,
   userCode: { ...userCode, pattern: '^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$', maxLength: 9 },
   verificationUrl: Address(
-    'The page on which a person types the code. Do not add the code to it.', 'http://127.0.0.1:5000/#connect'
+    'The page on which a person types the code. Do not add the code to it.', 'http://127.0.0.1:5000/#account'
   ),
   expiresAt,
   interval: Int32('Seconds to wait between two requests for the token.', 3, { minimum: 1, maximum: 60 })

@@ -42,7 +42,7 @@ test('connect gets a token into a file of its user, from which sync takes it, al
   const sync = (...args: string[]) => runAhead(['sync', join(folder, 'documents'), ...args], settings)
   const connect = async (...args: string[]) => {
     const program = await startConnect(t, `${server.url}/`, settings, ...args)
-    t.match(program.shown, { userCode: /^\w{4}-\w{4}$/, verificationUrl: `${server.url}/#connect`, expiresAt: /Z$/ })
+    t.match(program.shown, { userCode: /^\w{4}-\w{4}$/, verificationUrl: `${server.url}/#account`, expiresAt: /Z$/ })
     t.match(await decide(server, user, program.shown.userCode), { name: /./, scopes: ['files:read', 'files:write'] })
     const connected = await program.next()
     t.match(connected, { username: user[0], url: server.url, name: /./ })
@@ -109,11 +109,11 @@ test('a program goes on after answers that say nothing, and ends at its time and
     response.writeHead(status).end(JSON.stringify(body))
   }
   const requested = (milliseconds: number, interval = 0) => json(201, {
-    id: 'a', secret: 'b', userCode: 'BBBB-BBBB', verificationUrl: '/#connect', interval, expiresAt: new Date(Date.now() + milliseconds).toISOString()
+    id: 'a', secret: 'b', userCode: 'BBBB-BBBB', verificationUrl: '/#account', interval, expiresAt: new Date(Date.now() + milliseconds).toISOString()
   })
   const connect = (...given: typeof answers) => {
     answers.splice(0, answers.length, ...given)
-    return connectTo(url, { name: 'a', scopes: [] }, ({ verificationUrl }) => t.equal(verificationUrl, `${url}/#connect`))
+    return connectTo(url, { name: 'a', scopes: [] }, ({ verificationUrl }) => t.equal(verificationUrl, `${url}/#account`))
   }
   const connected = { token: 't', username: 'ann' }
   const cut = (response: ServerResponse) => { response.destroy() }
