@@ -5,7 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, type FastifyInstance } from 'fastify'
 import { accountRoutes, claimRoutes, passwordRoutes, removalRoutes, userRoutes } from './accounts/routes.ts'
 import { accountSchemas } from './accounts/schemas.ts'
-import { connectionRoutes, programRoutes } from './connections/routes.ts'
+import { allowConnectionRoutes, connectionRoutes, programRoutes } from './connections/routes.ts'
 import { connectionSchemas } from './connections/schemas.ts'
 import {
   changePasskeyRoutes, claimPasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes
@@ -177,7 +177,7 @@ async function registerRoutes (
     { credential: 'any', scope: 'files:read' },
     readFileRoutes, readFolderRoutes, changeRoutes, readTrashRoutes, zipRoutes
   )
-  await guard({ credential: 'any', scope: 'account' }, revocationRoutes, confirmIdentityRoutes)
+  await guard({ credential: 'any', scope: 'account' }, revocationRoutes, confirmIdentityRoutes, connectionRoutes)
   await guard({ credential: 'password', factor: 'setup' }, setUpFactorRoutes, setUpPasskeyRoutes)
   await guard({ credential: 'password', factor: 'first step' }, confirmPasskeyRoutes)
   await guard(
@@ -185,7 +185,8 @@ async function registerRoutes (
     changeFactorRoutes, changePasskeyRoutes, changeIdentityRoutes, passwordRoutes, sessionSignInRoutes
   )
   await guard(
-    { credential: 'password', factor: 'identity or password' }, personalTokenRoutes, connectionRoutes, removalRoutes
+    { credential: 'password', factor: 'identity or password' },
+    personalTokenRoutes, allowConnectionRoutes, removalRoutes
   )
   await guard({ credential: 'any', scope: 'links' }, linkRoutes)
   await open(visitorRoutes, linkUploadRoutes, davDiscoveryRoutes)

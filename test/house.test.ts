@@ -33,7 +33,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'blobs/s3': 10_700,
   commands: 19_100,
   config: 1900,
-  connections: 2200,
+  connections: 2300,
   'data-folder': 2800,
   deployment: 1200,
   'deployment/debian': 1400,

@@ -82,7 +82,7 @@ export const programRoutes: Routes = async (app, { config, programConnections, l
   })
 }
 
-/** What the owner of an account does; requires what `POST /api/tokens` requires. */
+/** What an owner sees, and refuses. */
 export const connectionRoutes: Routes = async (app, { metadata, programConnections, securityLog }) => {
   app.post('/api/connections/find', {
     links: { 200: foundConnectionLinks },
@@ -117,6 +117,28 @@ export const connectionRoutes: Routes = async (app, { metadata, programConnectio
     }
   })
 
+  app.delete('/api/connections/:id', {
+    schema: {
+      operationId: 'refuseConnection',
+      summary: 'Refuse a connection',
+      description: 'Ends a connection that nobody has allowed, or that you have allowed and whose token was not ' +
+        'picked up.',
+      curl: [
+        requestAnd('id', 'id'),
+        'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/connections/$id"'
+      ],
+      params: ConnectionParams,
+      response: { 204: noContent('The connection is refused.'), ...problems(['not_found', 'storage_full']) }
+    }
+  }, async (request, reply) => {
+    await metadata.connections.refuse(callerOf(request).account.id, request.params.id)
+    recordEvent(securityLog, request, 'connection_refused')
+    reply.code(204)
+  })
+}
+
+/** Makes a credential: requires what `POST /api/tokens` requires. */
+export const allowConnectionRoutes: Routes = async (app, { metadata, securityLog }) => {
   app.post('/api/connections/:id/allow', {
     schema: {
       operationId: 'allowConnection',
@@ -134,25 +156,6 @@ export const connectionRoutes: Routes = async (app, { metadata, programConnectio
     const { account, factors } = callerOf(request)
     await metadata.connections.allow(account, request.params.id, factors.join(' '))
     recordEvent(securityLog, request, 'connection_allowed')
-    reply.code(204)
-  })
-
-  app.delete('/api/connections/:id', {
-    schema: {
-      operationId: 'refuseConnection',
-      summary: 'Refuse a connection',
-      description: 'Ends a connection that nobody has allowed, or that you have allowed and whose token was not ' +
-        'picked up.',
-      curl: [
-        requestAnd('id', 'id'),
-        'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/connections/$id"'
-      ],
-      params: ConnectionParams,
-      response: { 204: noContent('The connection is refused.'), ...problems(['not_found', 'storage_full']) }
-    }
-  }, async (request, reply) => {
-    await metadata.connections.refuse(callerOf(request).account.id, request.params.id)
-    recordEvent(securityLog, request, 'connection_refused')
     reply.code(204)
   })
 }

@@ -22,7 +22,7 @@ const HASHING_SHARE = 5
 const HASHING = new Set([
   'registerUser', 'createToken', 'createSession', 'deleteSession', 'changePassword', 'deleteAccount', 'deleteTokens', 'createTotp', 'confirmTotp',
   'deleteTotp', 'createRecoveryCodes', 'createPasskeyOptions', 'registerPasskey', 'deletePasskey', 'confirmPasskeyOptions', 'confirmPasskey',
-  'connectIdentity', 'deleteIdentity', 'createLink', 'changeLink', 'unlockLink', 'findConnection', 'allowConnection', 'refuseConnection'
+  'connectIdentity', 'deleteIdentity', 'createLink', 'changeLink', 'unlockLink', 'allowConnection'
 ])
 
 /**

@@ -36,7 +36,7 @@ export function AccountView () {
       {providerName !== '' && hasPassword !== undefined && (
         <IdentitySection hasPassword={hasPassword} onChanged={refresh} />
       )}
-      <DevicesSection />
+      <DevicesSection hasPassword={hasPassword} onConnected={refresh} />
       {hasPassword !== undefined && (
         <TokenSection
           hasPassword={hasPassword} tokens={tokens?.filter(({ kind }) => kind === 'personal')} {...lists}

@@ -1,15 +1,20 @@
+import { useState } from 'preact/hooks'
 import { folder } from '../folder.ts'
 import { Icon } from '../icon.tsx'
 import { texts } from '../later-texts.ts'
 import { QrCode } from '../qr-code.tsx'
 import { useCopy } from '../use-copy.ts'
+import { ConnectDialog } from './connect-dialog.tsx'
 import { Section } from './section.tsx'
 
 /** Where WebDAV is. */
-const DRIVE = new URL('dav/', folder).href
+export const DRIVE = new URL('dav/', folder).href
 
-/** How other devices of the user get at the files: as a drive, and by this page on a phone. */
-export function DevicesSection () {
+interface DevicesSectionProps { hasPassword: boolean | undefined, onConnected: () => Promise<void> }
+
+/** How other devices of the user get at the files: as a drive, by this page on a phone, and by programs. */
+export function DevicesSection ({ hasPassword, onConnected }: DevicesSectionProps) {
+  const [isConnecting, setConnecting] = useState(false)
   const words = texts.account.devices
   const { copy, isCopied } = useCopy(DRIVE)
   return (
@@ -34,6 +39,20 @@ export function DevicesSection () {
         </div>
         <QrCode text={folder.href} label={words.code} />
       </div>
+      <div class='part'>
+        <div>
+          <h4>{words.program}</h4>
+          <p class='hint'>{words.programHint}</p>
+        </div>
+        <div class='actions'>
+          <button type='button' disabled={hasPassword === undefined} onClick={() => setConnecting(true)}>
+            {words.enterCode}
+          </button>
+        </div>
+      </div>
+      {isConnecting && hasPassword !== undefined && (
+        <ConnectDialog hasPassword={hasPassword} onAllowed={onConnected} onClose={() => setConnecting(false)} />
+      )}
     </Section>
   )
 }

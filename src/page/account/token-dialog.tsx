@@ -4,9 +4,12 @@ import { Dialog } from '../dialog.tsx'
 import { expiryOf, ExpiryField, type Lifetime } from '../expiry.tsx'
 import { GivenNameField } from '../fields.tsx'
 import { type Account, withProof } from '../factors/proof.ts'
+import { QrCode } from '../qr-code.tsx'
 import { SecretField } from '../secret-field.tsx'
+import { session, usernameOf } from '../session-state.ts'
 import { texts } from '../later-texts.ts'
 import { ConfirmDialog } from './confirm-dialog.tsx'
+import { DRIVE } from './devices-section.tsx'
 import { lifetimes, scopes, type NewToken, type Scope } from './tokens.ts'
 
 interface TokenDialogProps {
@@ -18,8 +21,13 @@ interface TokenDialogProps {
 /** Creates a personal access token, then shows it. Escape does not close it, because it can't be shown again. */
 export function TokenDialog ({ hasPassword, onCreated, onClose }: TokenDialogProps) {
   const [secret, setSecret] = useState<string>()
+  const [isOfFiles, setOfFiles] = useState(false)
   const words = texts.account
-  const create = async (account: Account, fields: FormData) => setSecret(await createToken(account, tokenOf(fields)))
+  const create = async (account: Account, fields: FormData) => {
+    const token = tokenOf(fields)
+    setSecret(await createToken(account, token))
+    setOfFiles(token.scopes.includes('files:read'))
+  }
   if (secret === undefined) {
     return (
       <ConfirmDialog
@@ -40,6 +48,8 @@ export function TokenDialog ({ hasPassword, onCreated, onClose }: TokenDialogPro
     <Dialog key='secret' title={words.tokenCreated}>
       <p class='warning'>{words.shownOnce}</p>
       <SecretField label={words.secret} secret={secret} />
+      <QrCode text={secret} label={words.secretCode} />
+      {isOfFiles && <p class='hint'>{words.asDrive(DRIVE, usernameOf(session.value))}</p>}
       <div class='actions end'><button type='button' class='primary' onClick={close}>{words.done}</button></div>
     </Dialog>
   )

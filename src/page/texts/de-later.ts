@@ -309,8 +309,27 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       phoneHint: 'Den Code scannen, um diese Seite zu öffnen. Mit „Zum Startbildschirm“ im Menü des Browsers ' +
         'bleibt sie ' +
         'dort wie eine App.',
-      code: 'QR-Code mit der Adresse dieser Seite'
+      code: 'QR-Code mit der Adresse dieser Seite',
+      program: 'Programm',
+      programHint: 'Ein Programm, das einen Code aus acht Buchstaben anzeigt, bekommt ein eigenes Token für 90 Tage.',
+      enterCode: 'Code eingeben'
     },
+    connect: {
+      title: 'Programm verbinden',
+      code: 'Code',
+      codeHint: 'Die acht Buchstaben, die das Programm anzeigt. Nur für ein selbst gestartetes Programm eingeben.',
+      continue: 'Weiter',
+      unknown: 'Mit diesem Code wartet kein Programm. Vielleicht ist er abgelaufen: Im Programm einen neuen anfordern.',
+      allowTitle: 'Dieses Programm erlauben?',
+      networks: (network: string, own: string) => `Das Programm ist bei ${network}, diese Seite bei ${own}.`,
+      warning: 'Kommt der Code von jemand anderem: ablehnen. Sonst käme er an die Dateien.',
+      allow: 'Erlauben',
+      refuse: 'Ablehnen',
+      allowed: (name: string) => `Verbunden: ${visible(name)}`
+    },
+    secretCode: 'QR-Code mit dem Token',
+    asDrive: (address: string, username: string) =>
+      `Als Laufwerk (WebDAV): Adresse ${address}, Benutzername ${visible(username)}, und als Passwort dieses Token.`,
     storage: {
       label: 'Speicher',
       kept: (size: string) => `${size} in Versionen und Papierkorb`,

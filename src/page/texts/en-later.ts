@@ -302,8 +302,27 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       phoneHint: 'Scan the code to open this page. “Add to home screen” in the menu of the browser there ' +
         'keeps it like ' +
         'an app.',
-      code: 'QR code of the address of this page'
+      code: 'QR code of the address of this page',
+      program: 'Program',
+      programHint: 'A program that shows you a code of eight letters gets a token of its own, for 90 days.',
+      enterCode: 'Enter a code'
     },
+    connect: {
+      title: 'Connect a program',
+      code: 'Code',
+      codeHint: 'The eight letters that the program shows. Type them only if you have started it yourself.',
+      continue: 'Continue',
+      unknown: 'No program waits with this code. It may have expired: ask the program for a new one.',
+      allowTitle: 'Allow this program?',
+      networks: (network: string, own: string) => `The program is at ${network}; you are at ${own}.`,
+      warning: 'If somebody else has told you this code, refuse: they would get at your files.',
+      allow: 'Allow',
+      refuse: 'Refuse',
+      allowed: (name: string) => `Connected: ${visible(name)}`
+    },
+    secretCode: 'QR code of the token',
+    asDrive: (address: string, username: string) =>
+      `As a drive (WebDAV): the address ${address}, the username ${visible(username)}, and this token as the password.`,
     storage: {
       label: 'Storage',
       kept: (size: string) => `${size} in versions and trash`,

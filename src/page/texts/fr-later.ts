@@ -320,8 +320,28 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       phoneHint: 'Scanner le code pour ouvrir cette page. « Ajouter à l’écran d’accueil » dans le menu du ' +
         'navigateur la ' +
         'garde comme une application.',
-      code: 'Code QR de l’adresse de cette page'
+      code: 'Code QR de l’adresse de cette page',
+      program: 'Programme',
+      programHint: 'Un programme qui affiche un code de huit lettres reçoit son propre jeton, pour 90 jours.',
+      enterCode: 'Saisir un code'
     },
+    connect: {
+      title: 'Connecter un programme',
+      code: 'Code',
+      codeHint: 'Les huit lettres que le programme affiche. À saisir seulement si vous l’avez lancé vous-même.',
+      continue: 'Continuer',
+      unknown: 'Aucun programme n’attend avec ce code. Il a peut-être expiré : demandez-en un nouveau au programme.',
+      allowTitle: 'Autoriser ce programme ?',
+      networks: (network: string, own: string) => `Le programme est à ${network}, vous êtes à ${own}.`,
+      warning: 'Si quelqu’un d’autre vous a donné ce code, refusez : il aurait accès à vos fichiers.',
+      allow: 'Autoriser',
+      refuse: 'Refuser',
+      allowed: (name: string) => `Connecté : ${visible(name)}`
+    },
+    secretCode: 'Code QR du jeton',
+    asDrive: (address: string, username: string) =>
+      `Comme lecteur (WebDAV) : l’adresse ${address}, le nom d’utilisateur ${visible(username)}, et ` +
+      'ce jeton comme mot de passe.',
     storage: {
       label: 'Stockage',
       kept: (size: string) => `${size} dans les versions et la corbeille`,

@@ -245,7 +245,7 @@ browserTest('whatever takes the password asks for a code, a cancelled demand kee
   await shows(t, () => isFocused(button(form, 'Create the token')), true)
   await button(form, 'Create the token').click()
   await answerWith(page, codes[3])
-  const token = await dialog(page, 'Token created').getByLabel('Token').inputValue()
+  const token = await dialog(page, 'Token created').getByLabel('Token', { exact: true }).inputValue()
   await button(page, 'Done').click()
   t.equal((await server.send('GET', '/api/files', { token })).status, 200)
 
