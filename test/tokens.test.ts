@@ -419,8 +419,12 @@ t.test('an account has at most 10,000 tokens', { timeout: 120_000 }, async t => 
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9999)
     INSERT INTO tokens (account_id, kind, scopes, created_at, expires_at) SELECT ${id}, 'personal', 'files:read', 0, 9e12 FROM numbers`)
   const add = () => server.send('POST', '/api/tokens', { user, json: { name: 'a', scopes: ['account'] } })
+  const { json: program } = await server.send('POST', '/api/connections', { json: { name: 'a', scopes: ['files:read'] } })
+  const path = `/api/connections/${program.id}`
+  t.equal((await server.send('POST', `${path}/allow`, { user })).status, 204)
+  const pickUp = () => server.send('POST', `${path}/token`, { json: { secret: program.secret } })
   t.equal((await add()).status, 201)
-  for (const answer of [await add(), await server.send('GET', '/api/token', { user })]) {
+  for (const answer of [await add(), await server.send('GET', '/api/token', { user }), await pickUp()]) {
     t.match(answer, { status: 409, json: { code: 'too_many_tokens' } })
   }
   t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)

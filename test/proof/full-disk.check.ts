@@ -300,6 +300,9 @@ test('with no byte free and the reserve given up, whatever writes is 507 and cha
   const other = { username: 'ben', password: 'correct horse battery' }
   const begun = await server.send('POST', '/api/session', { user })
   const session = { cookie: String(begun.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': begun.json.key }
+  const asked = { name: 'a program', scopes: ['files:read'] }
+  const { json: connection } = await server.send('POST', '/api/connections', { json: asked })
+  await server.send('POST', `/api/connections/${connection.id}/allow`, { user })
   let empty = await fill(disk)
   // Each write makes the log longer; the space that the reserve frees for it is used at once.
   while ((await server.send('GET', '/api/token', { token: personal.token })).status === 200) empty = await fill(disk)
@@ -311,6 +314,8 @@ test('with no byte free and the reserve given up, whatever writes is 507 and cha
     ['DELETE', '/api/tokens', { token }],
     ['POST', '/api/tokens', { user, json: { name: 'another', scopes: ['files:read'] } }],
     ['DELETE', `/api/tokens/${personal.id}`, { token }],
+    ['POST', '/api/connections', { json: asked }],
+    ['POST', `/api/connections/${connection.id}/token`, { json: { secret: connection.secret } }],
     ['POST', '/api/session', { user }],
     ['GET', '/api/session', { headers: session }],
     ['DELETE', '/api/session', { headers: session }],
