@@ -1,5 +1,6 @@
 import { and, eq, inArray, isNotNull } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import { createDiscard } from './blobs.ts'
 import { type Db, pipeline, type Query, query } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
@@ -8,7 +9,9 @@ import type { Services } from './services.ts'
 interface RemovedRow { readonly id?: unknown, readonly blobId?: string, readonly result?: unknown }
 
 /** What deletes up to `limit` rows that a deleted account has left; false if nothing is left to delete. */
-export function createPurge ({ engine, tokenRemover, discard }: Services) {
+export function createPurge ({ engine, tokenRemover }: Services) {
+  // Asks for no sweep: it is part of one, and a stop would wait for the next ones until all is gone.
+  const discard = createDiscard(engine, () => {})
   const { tables, read, transact, now, skippingLocked } = engine
   const { accounts } = tables
   const removed = (db: Db) =>

@@ -24,7 +24,7 @@ const TABLE = {
   codeRaces: [2, 2, 5],
   feedActs: [300, 300, 10_000],
   feedHistories: [30, 60, 5000],
-  filesAtStart: [20_000, 40_000, 100_000],
+  filesAtStart: [20_000, 20_000, 100_000],
   filesToUpgrade: [20_000, 20_000, 1_000_000],
   firstFactorKills: [4, 4, 25],
   firstFactorRaces: [2, 2, 12],
