@@ -94,7 +94,7 @@ test('a permission outlives a server that is killed, and the token is picked up 
   await next.end('SIGTERM')
 })
 
-test('a program goes on after answers that say nothing, and ends at its time and at what is not MagicStore', async t => {
+test('a program goes on after answers that say nothing, also with a clock that is wrong, and ends when the server says so and at what is not MagicStore', async t => {
   const answers: ((response: ServerResponse) => void)[] = []
   const requests: string[] = []
   const foreign = createServer((request: IncomingMessage, response: ServerResponse) => {
@@ -118,10 +118,10 @@ test('a program goes on after answers that say nothing, and ends at its time and
   const connected = { token: 't', username: 'ann' }
   const cut = (response: ServerResponse) => { response.destroy() }
   const empty = (response: ServerResponse) => { response.writeHead(202).end() }
-  const goesOn = await connect(requested(60_000), cut, json(503, {}), json(429, {}), empty, json(200, connected))
+  const goesOn = await connect(requested(-60_000), cut, json(503, {}), json(429, {}), empty, json(200, connected))
   t.strictSame(goesOn, connected)
   t.strictSame(new Set(requests), new Set(['/store/api/connections', '/store/api/connections/a/token']))
-  await t.rejects(connect(requested(0)), { message: /expired/ })
+  await t.rejects(connect(requested(60_000), json(404, {})), { message: /expired/ })
   await t.rejects(connect(json(200, {})), { message: /no MagicStore/ })
   await t.rejects(connect(response => response.end('<html>')), { message: /no MagicStore/ })
   await t.rejects(connect(response => response.writeHead(403).end('<html>')), { message: 'it answers with status 403' })
