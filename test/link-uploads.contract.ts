@@ -87,6 +87,52 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal((await names('in')).length, 50)
   })
 
+  t.test('a link for one upload gives one file this very name, whatever else is begun by it, and ends with it', async t => {
+    const story = await start(t)
+    const { metadata: { links, uploads }, clock, ownerId, link, put, store, begin, finish } = story
+    const only = { fileName: 'a.txt', maxFiles: 1, maxBytes: 100 }
+    const [first, dated] = [await link(only), await link({ ...only, fileName: 'b.txt', sha256: 'f'.repeat(64), expiresAt: clock.now() + HOUR })]
+    t.match(dated, { fileName: 'b.txt', sha256: 'f'.repeat(64) })
+    const given = await begin(first, 'a.txt', { length: 100 })
+    const other = await begin(first, 'a.txt', { length: 100 })
+    t.strictSame(await outcomes(Array.from({ length: 8 }, () => store(first, 'a.txt'))), { ok: 1, not_found: 7 })
+    t.equal(await links.find(ownerId, first.id), undefined)
+    t.strictSame(await outcomes([finish(given), links.room(ownerId, first.id, unlimited)]), { not_found: 2 })
+    for (const upload of [given, other]) t.equal(await story.find(upload), undefined)
+    t.equal(await uploads.removeExpired(10), false)
+    t.strictSame(await story.discarded(), [given.blobId, other.blobId].sort())
+
+    t.strictSame(await outcomes([store(dated, 'b.txt'), link(only), link({ ...only, fileName: 'c.txt' })]), { digest_mismatch: 1, name_taken: 1, ok: 1 })
+    t.equal(await store(dated, 'b.txt', { sha256: 'f'.repeat(64) }), 'in/b.txt')
+    const late = await link({ ...only, fileName: 'd.txt' })
+    const upload = await begin(late, 'd.txt', { length: 10 })
+    await put('in/d.txt')
+    t.strictSame(await outcomes([store(late, 'd.txt'), finish(upload)]), { name_taken: 2 })
+    const next = await link({ ...only, fileName: 'e.txt' })
+    t.match(await finish(await begin(next, 'e.txt', { length: 10 })), { file: { name: 'in/e.txt' }, isNew: true })
+    t.strictSame(await story.names('in'), ['in/a.txt', 'in/b.txt', 'in/d.txt', 'in/e.txt'])
+  })
+
+  t.test('links for one upload are listed apart, and those that have expired are deleted', async t => {
+    const { metadata: { links }, clock, ownerId, otherId, link } = await start(t)
+    const other = await link({ expiresAt: clock.now() + HOUR })
+    const made = []
+    for (const fileName of ['a', 'b', 'c']) made.push(await link({ fileName, expiresAt: clock.now() + HOUR }))
+    const last = await link({ fileName: 'd', expiresAt: clock.now() + 2 * HOUR })
+    const endless = await link({ fileName: 'e' })
+    const idsOf = async (isOneUpload: boolean, owner = ownerId) =>
+      (await links.list(owner, { isOneUpload, beforeId: undefined, limit: 100 })).map(({ id }) => id)
+    t.strictSame(await idsOf(false), [other.id])
+    t.strictSame(await idsOf(true), [endless, last, ...made.reverse()].map(({ id }) => id))
+    t.strictSame(await idsOf(true, otherId), [])
+    t.equal(await links.removeExpired(2), false)
+    clock.advance(HOUR)
+    t.equal(await links.removeExpired(2), true)
+    t.equal(await links.removeExpired(2), false)
+    t.strictSame([await idsOf(false), await idsOf(true)], [[other.id], [endless.id, last.id]])
+    t.match(await links.remove(ownerId, last.id), { id: last.id, fileName: 'd' })
+  })
+
   const long = (bytes: number, letter = 'n') => letter.repeat(bytes / Buffer.byteLength(letter))
   const numberings = [
     ['without an extension', 'README', 'README (2)'],

@@ -180,6 +180,8 @@ CREATE TABLE "links" (
 	"expires_at" bigint,
 	"max_files" bigint,
 	"max_bytes" bigint,
+	"file_name" text,
+	"sha256" text,
 	"shows_owner" boolean NOT NULL,
 	"used_files" bigint DEFAULT 0 NOT NULL,
 	"used_bytes" bigint DEFAULT 0 NOT NULL,
@@ -385,7 +387,8 @@ CREATE INDEX "kept_file" ON "kept" USING btree ("file_id","kept_at","id");--> st
 CREATE INDEX "kept_age" ON "kept" USING btree ("kept_at","id");--> statement-breakpoint
 CREATE INDEX "kept_deletion" ON "kept" USING btree ("owner_id","deleted_with","kept_at","id") WHERE "kept"."deleted_with" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "links_secret_hash" ON "links" USING btree ("secret_hash");--> statement-breakpoint
-CREATE INDEX "links_account" ON "links" USING btree ("account_id","id");--> statement-breakpoint
+CREATE INDEX "links_account" ON "links" USING btree ("account_id","file_name","id");--> statement-breakpoint
+CREATE INDEX "links_one_upload" ON "links" USING btree ("expires_at") WHERE "links"."file_name" is not null;--> statement-breakpoint
 CREATE INDEX "links_file" ON "links" USING btree ("file_id") WHERE "links"."file_id" is not null;--> statement-breakpoint
 CREATE INDEX "links_folder" ON "links" USING btree ("folder_id") WHERE "links"."folder_id" is not null;--> statement-breakpoint
 CREATE INDEX "locks_owner" ON "locks" USING btree ("owner_id","path");--> statement-breakpoint

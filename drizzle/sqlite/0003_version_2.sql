@@ -122,6 +122,8 @@ CREATE TABLE `links` (
 	`expires_at` integer,
 	`max_files` integer,
 	`max_bytes` integer,
+	`file_name` text,
+	`sha256` text,
 	`shows_owner` integer NOT NULL,
 	`used_files` integer DEFAULT 0 NOT NULL,
 	`used_bytes` integer DEFAULT 0 NOT NULL,
@@ -134,7 +136,8 @@ CREATE TABLE `links` (
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `links_secret_hash` ON `links` (`secret_hash`);--> statement-breakpoint
-CREATE INDEX `links_account` ON `links` (`account_id`,`id`);--> statement-breakpoint
+CREATE INDEX `links_account` ON `links` (`account_id`,`file_name`,`id`);--> statement-breakpoint
+CREATE INDEX `links_one_upload` ON `links` (`expires_at`) WHERE "links"."file_name" is not null;--> statement-breakpoint
 CREATE INDEX `links_file` ON `links` (`file_id`) WHERE "links"."file_id" is not null;--> statement-breakpoint
 CREATE INDEX `links_folder` ON `links` (`folder_id`) WHERE "links"."folder_id" is not null;--> statement-breakpoint
 CREATE TABLE `locks` (

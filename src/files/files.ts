@@ -4,7 +4,7 @@ import type { AccountRecord, FileRecord, NewFile } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/upload-records.ts'
 import { Problem, refuseSize } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import type { IncomingFile, StoreRequest } from './incoming-file.ts'
+import type { IncomingFile, StoreRequest, Uploader } from './incoming-file.ts'
 import { extensionOf, fileName, getName, mediaTypeOf, segmentName } from './names.ts'
 import type { Allowance } from './space.ts'
 
@@ -24,8 +24,13 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
   const { maxFileBytes, allowedExtensions } = config
 
   /** The name of a new file, as it is stored; by a link, one segment. @throws name_invalid, extension_not_allowed. */
-  function acceptName (text: string, linkId: number | null = null): string {
+  function acceptName (
+    text: string, { linkId, onlyName = null }: Pick<Uploader, 'linkId' | 'onlyName'> = { linkId: null }
+  ): string {
     const name = linkId === null ? fileName(text) : segmentName(text)
+    if (onlyName !== null && name !== onlyName) {
+      throw new Problem('name_invalid', { detail: `The link accepts only the name ${onlyName}.` })
+    }
     if (allowedExtensions !== undefined && !allowedExtensions.includes(extensionOf(name))) {
       throw new Problem('extension_not_allowed', {
         detail: `Allowed are: ${allowedExtensions.join(', ')}.`, members: { extensions: allowedExtensions }
@@ -43,13 +48,14 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
 
   /** Refuses what can't be stored as announced, before the body is read. Returns the file to be replaced, if known. */
   async function admit (
-    { uploader: { owner, linkId }, upload, put }: StoreRequest, allowance: Allowance
+    { uploader, upload, put }: StoreRequest, allowance: Allowance
   ): Promise<FileRecord | undefined> {
+    const { owner, linkId } = uploader
     const { minBytes, maxBytes } = upload
     let file: FileRecord | undefined
     let newFolders = 0
     if ('name' in upload) {
-      const name = acceptName(upload.name, linkId)
+      const name = acceptName(upload.name, uploader)
       const announced = { conditions: put?.conditions ?? {}, lockedUntil: owner.lockedUntil }
       // By a link, a free name is found at the end.
       if (linkId === null) ({ file, newFolders } = await metadata.files.findPlace(owner.id, name, announced))
@@ -67,10 +73,11 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
 
   /** Reads the bytes of a file to stable storage. */
   async function receive (
-    { uploader: { owner, linkId }, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile,
+    { uploader, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile,
     { allowance, announced }: { allowance: Allowance, announced: FileRecord | undefined }
   ): Promise<ReceivedFile> {
-    const name = acceptName(text, linkId)
+    const { owner, linkId } = uploader
+    const name = acceptName(text, uploader)
     const isUnknown = 'folder' in upload && linkId === null
     const current = isUnknown ? (await metadata.files.findPlace(owner.id, name)).file : announced
     // The same size as that of the file always fits, for retries.
@@ -97,7 +104,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
      * and what the upload throws.
      */
     async store (request: StoreRequest): Promise<Stored> {
-      const { uploader: { owner, linkId }, upload, put } = request
+      const { uploader: { owner, linkId, onlyName = null }, upload, put } = request
       const allowance = space.of(request.uploader)
       const announced = await admit(request, allowance)
       const received: ReceivedFile[] = []
@@ -117,7 +124,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
           : metadata.files.put(file, quota, put.conditions, put.lock)
       }
       const stored = await incoming.commitWith(file.blobId, allowance.record(record))
-      if (linkId !== null) linkUses.add(linkId, stored.file.createdAt)
+      if (linkId !== null && onlyName === null) linkUses.add(linkId, stored.file.createdAt)
       return { ...stored, requestedName: file.name }
     },
 

@@ -41,7 +41,7 @@ const SWEEP_MILLISECONDS = 500
 export type Housekeeping = ReturnType<typeof startHousekeeping>
 
 /**
- * Once a minute, deletes expired tokens, connections, uploads and kept content, old attempts, events and changes, and
+ * Once a minute, deletes expired tokens, connections, links for one upload, uploads and kept content, old attempts, events and changes, and
  * discarded blobs.
  */
 export function startHousekeeping (
@@ -117,6 +117,7 @@ export function startHousekeeping (
       limit: BATCH
     }))
     await untilNone(() => metadata.events.removeBefore(now - eventMilliseconds, BATCH))
+    await untilNone(() => metadata.links.removeExpired(BATCH))
     await untilNone(() => metadata.uploads.removeExpired(BATCH))
     await untilNone(() => metadata.retention.removeExpired(CONTENT_BATCH))
     await untilNone(() => metadata.locks.removeExpired(BATCH))

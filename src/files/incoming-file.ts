@@ -31,6 +31,8 @@ interface UnreadBody {
 export interface Uploader {
   readonly owner: AccountRecord
   readonly linkId: number | null
+  /** The only name that the link accepts; null for any. */
+  readonly onlyName?: string | null
 }
 
 /** A file to be stored: under a free name of the folder by a link, else under its own, which has to be free. */

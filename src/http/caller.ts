@@ -61,11 +61,13 @@ export function visitOf (request: FastifyRequest): Visit {
 }
 
 /** For whom a request uploads: its caller, or by a link the owner of that. */
-export function uploaderOf (request: FastifyRequest): { owner: AccountRecord, linkId: number | null } {
+export function uploaderOf (
+  request: FastifyRequest
+): { owner: AccountRecord, linkId: number | null, onlyName: string | null } {
   const visit = findVisit(request)
   return visit === undefined
-    ? { owner: callerOf(request).account, linkId: null }
-    : { owner: visit.account, linkId: visit.link.id }
+    ? { owner: callerOf(request).account, linkId: null, onlyName: null }
+    : { owner: visit.account, linkId: visit.link.id, onlyName: visit.link.fileName }
 }
 
 /**

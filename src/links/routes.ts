@@ -6,7 +6,7 @@ import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { nextPageOf, pageById } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
-import type { LinkKind } from '../metadata/link-records.ts'
+import type { LinkKind, LinkRecord } from '../metadata/link-records.ts'
 import { requireScope } from '../tokens/tokens.ts'
 import {
   changeLink, createLink, deleteLink, deleteLinks, getLink, getLinkSecret, LINK_PATH, LINK_SECRET_PATH, linkOf,
@@ -22,18 +22,20 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
   app.post(LINKS_PATH, { links: { 201: operationsOfLink }, schema: createLink }, async (request, reply) => {
     requireScopeOf(request, request.body.kind)
     const created = await shareLinks.create(callerOf(request).account.id, request.body)
-    record(securityLog, request, 'link_created', created.link.id)
+    record(securityLog, request, 'link_created', created.link)
     reply.code(201)
     return createdLinkOf(created, request, links)
   })
 
   app.get(LINKS_PATH, {
-    links: { 200: nextPageOf('listLinks', { name: '$request.query.name' }) },
+    links: { 200: nextPageOf('listLinks', { name: '$request.query.name', signed: '$request.query.signed' }) },
     schema: listLinks
   }, async request => {
     const { account } = callerOf(request)
     const name = queriedName(request.query.name)
-    const { entries, next } = await pageById(request.query, page => metadata.links.list(account.id, { ...page, name }))
+    const isOneUpload = request.query.signed
+    const { entries, next } = await pageById(request.query, page =>
+      metadata.links.list(account.id, { ...page, name, isOneUpload }))
     return { links: entries.map(linkOf), next }
   })
 
@@ -44,13 +46,13 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
     const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
     requireScopeOf(request, link.kind)
     const changed = await shareLinks.change(link, request.body)
-    record(securityLog, request, 'link_changed', link.id)
+    record(securityLog, request, 'link_changed', link)
     return linkOf(changed)
   })
 
   app.delete(LINK_PATH, { schema: deleteLink }, async (request, reply) => {
-    await metadata.links.remove(callerOf(request).account.id, request.params.id)
-    record(securityLog, request, 'link_revoked', request.params.id)
+    const removed = await metadata.links.remove(callerOf(request).account.id, request.params.id)
+    record(securityLog, request, 'link_revoked', removed)
     reply.code(204)
   })
 
@@ -70,7 +72,7 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
     const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
     requireScopeOf(request, link.kind)
     const replaced = await shareLinks.replaceSecret(link)
-    record(securityLog, request, 'link_changed', link.id)
+    record(securityLog, request, 'link_changed', link)
     return createdLinkOf(replaced, request, links)
   })
 }
@@ -84,7 +86,11 @@ function createdLinkOf ({ link, secret }: LinkAndSecret, { raw }: Pick<FastifyRe
   return { ...linkOf(link), url: links.to(raw, `/s/${secret}`) }
 }
 
-function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind, linkId?: number) {
-  const details = linkId === undefined ? {} : { details: { linkId } }
+/** Records an event of a link, or of all. A link for one upload makes none: a program may make one for every file. */
+function record (
+  securityLog: SecurityLog, request: FastifyRequest, kind: EventKind, link?: Pick<LinkRecord, 'id' | 'fileName'>
+): void {
+  if (typeof link?.fileName === 'string') return
+  const details = link === undefined ? {} : { details: { linkId: link.id } }
   securityLog.record({ kind, account: callerOf(request).account, ...details, ...originOf(request) })
 }

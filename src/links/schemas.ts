@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MAX_NAME_BYTES } from '../files/names.ts'
-import { PATH_PATTERN } from '../files/schemas.ts'
+import { PATH_PATTERN, StoredFile } from '../files/schemas.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import {
   Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, OneOf, SharedObject,
@@ -18,6 +18,9 @@ export const LINK_SECRET_PATH = `${LINK_PATH}/secret`
 
 /** Most files that a link accepts. */
 const MAX_FILES = 1_000_000
+
+/** SHA-256 in hex. */
+const SHA256_PATTERN = String(StoredFile.properties.sha256.pattern)
 
 /** A limit of an `upload` link in a response. */
 const Limit = (description: string, maximum: number) => Type.Unsafe<number | null>({
@@ -50,6 +53,20 @@ const linkProperties = {
   hasPassword: Type.Boolean({ description: 'Whether visitors need a password.', examples: [false] }),
   maxFiles: Limit('Files that the link accepts in all', MAX_FILES),
   maxBytes: Limit('Bytes that the link accepts in all', Number.MAX_SAFE_INTEGER),
+  fileName: Type.Unsafe<string | null>({
+    type: ['string', 'null'],
+    minLength: 1,
+    maxLength: 255,
+    pattern: '^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$',
+    description: 'The name of the only file that the link accepts; null if it is not a link for one upload.',
+    examples: [null]
+  }),
+  sha256: Type.Unsafe<string | null>({
+    type: ['string', 'null'],
+    pattern: SHA256_PATTERN,
+    description: 'The SHA-256 that this file must have; null for any.',
+    examples: [null]
+  }),
   usedFiles: Count('Files that were stored by the link. Deleting them gives nothing back to it.', 0),
   usedBytes: Count('Bytes of these files.', 0),
   showsOwner: Type.Boolean({ description: 'Whether visitors see your username.', examples: [true] }),
@@ -116,6 +133,17 @@ export const NewLink = Type.Object({
     examples: ['report.pdf']
   }),
   kind: Kind('`download` or `upload`.'),
+  fileName: Type.Optional(Type.String({
+    format: 'file-name',
+    minLength: 1,
+    maxLength: MAX_TEXT_POINTS,
+    description: 'Makes an `upload` link one for one upload: it accepts one file with exactly this name, which is ' +
+      'one segment, and ends once that is stored. `maxFiles` is then 1.'
+  })),
+  sha256: Type.Optional(Type.String({
+    pattern: SHA256_PATTERN,
+    description: 'With `fileName`: SHA-256 of the content in lower-case hex. A file with other bytes is refused.'
+  })),
   ...terms,
   expiresAt: {
     ...terms.expiresAt,
@@ -149,7 +177,11 @@ const nameQuery = (description: string) =>
   ({ name: Type.Optional(Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description })) })
 
 const LinkListQuery = Type.Composite([
-  PageQuery, Type.Object(nameQuery('Only links of the file or folder with this path.'))
+  PageQuery,
+  Type.Object({
+    ...nameQuery('Only links of the file or folder with this path.'),
+    signed: Type.Optional(Type.Boolean({ description: 'Only links for one upload, instead of all others.' }))
+  })
 ], { additionalProperties: false })
 
 // A mistyped parameter would revoke all.
@@ -182,21 +214,27 @@ export const createLink = {
     'With `download`, visitors list and download; with `upload`, they add files to a folder, and can neither see, ' +
       'change nor delete what is in it.',
     'A token also needs `files:read` for `download`, and `files:write` for `upload`. An account has at most 1,000 ' +
-      'links, expired ones included.'
+      'links, expired ones included.',
+    'With `fileName`, an `upload` link is for one upload: a program makes one so that a browser can send a file ' +
+      'straight to the server. `expiresAt` may be seconds away, `sha256` says which bytes it takes, and `maxBytes` ' +
+      'how many at most. It stores one file under that name, never under another, and is deleted once it is used or has ' +
+      'expired. Such links are listed only with `signed`, make no events, and an account has at most 10,000 of them ' +
+      'beside the others. The change in `listChanges` has the id of the link as `linkId`.'
   ].join(' '),
   curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d ' +
       '\'{"name":"report.pdf","kind":"download","password":"tell it by phone"}\' http://127.0.0.1:5000/api/links',
   body: Type.Ref(NewLink),
   response: {
     201: answer(CreatedLink, 'The new link.'),
-    ...problems(['name_invalid', 'password_invalid', 'links_off', 'not_found', 'too_many_links'])
+    ...problems(['name_invalid', 'password_invalid', 'links_off', 'not_found', 'name_taken', 'too_many_links'])
   }
 }
 
 export const listLinks = {
   operationId: 'listLinks',
   summary: 'List links',
-  description: 'Lists your links, newest first, also those that have expired. The secret of a link is never returned.',
+  description: 'Lists your links, newest first, also those that have expired. The secret of a link is never ' +
+    'returned. Links for one upload, which have a `fileName`, are listed with `signed`, and then alone.',
   curl: 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links?name=report.pdf"',
   querystring: LinkListQuery,
   response: { 200: answer(LinkList, 'A page of links.') }
@@ -284,7 +322,7 @@ export const deleteLinks = {
 
 /** A link as its owner sees it. */
 export function linkOf (link: LinkRecord): Static<typeof Link> {
-  const { id, kind, name, maxFiles, maxBytes, usedFiles, usedBytes, showsOwner, uses } = link
+  const { id, kind, name, maxFiles, maxBytes, fileName, sha256, usedFiles, usedBytes, showsOwner, uses } = link
   return {
     id,
     kind,
@@ -295,6 +333,8 @@ export function linkOf (link: LinkRecord): Static<typeof Link> {
     hasPassword: link.passwordHash !== null,
     maxFiles,
     maxBytes,
+    fileName,
+    sha256,
     usedFiles,
     usedBytes,
     showsOwner,

@@ -1,5 +1,6 @@
-import { fileName } from '../files/names.ts'
+import { fileName, segmentName } from '../files/names.ts'
 import type { LinkKind, LinkRecord, LinkTerms } from '../metadata/link-records.ts'
+import { joinPath } from '../metadata/paths.ts'
 import { contextOfLink } from '../metadata/sealed-texts.ts'
 import { invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
@@ -25,7 +26,15 @@ interface WantedTerms {
   readonly showsOwner?: boolean
 }
 
-interface WantedLink extends WantedTerms { readonly name: string, readonly kind: LinkKind }
+interface WantedLink extends WantedTerms {
+  readonly name: string
+  readonly kind: LinkKind
+  readonly fileName?: string | undefined
+  readonly sha256?: string | null
+}
+
+/** What a link accepts in place of any file. */
+type OnlyFile = Pick<LinkRecord, 'fileName' | 'sha256'>
 
 /** A link with its secret, which is known only now. */
 export interface LinkAndSecret { readonly link: LinkRecord, readonly secret: string }
@@ -88,16 +97,22 @@ export function createShareLinks (
   return {
     /**
      * Creates a link to a file or folder.
-     * @throws links_off, name_invalid, validation_failed, password_invalid, not_found, too_many_links, overloaded.
+     * @throws links_off, name_invalid, validation_failed, password_invalid, not_found, name_taken, too_many_links,
+     * overloaded.
      */
-    async create (accountId: number, { name: text, kind, ...wanted }: WantedLink): Promise<LinkAndSecret> {
+    async create (
+      accountId: number, { name: text, kind, fileName: only, sha256 = null, ...wanted }: WantedLink
+    ): Promise<LinkAndSecret> {
       requireLinks()
       const name = fileName(text)
+      const file = onlyFile(name, { kind, fileName: only, sha256 })
+      if (file.fileName !== null) refuseSeveral(wanted)
       const expiresAt = latestAt(await metadata.now())
-      const unset = { expiresAt, passwordHash: null, ...DEFAULT_LIMITS[kind], showsOwner: true }
+      const limits = { ...DEFAULT_LIMITS[kind], ...(file.fileName !== null && { maxFiles: 1 }) }
+      const unset = { expiresAt, passwordHash: null, ...limits, showsOwner: true }
       const terms = { ...unset, ...await termsOf(kind, wanted) }
       const { secret, stored } = await newSecret(accountId)
-      return { link: await metadata.links.add({ ...terms, ...stored, accountId, name, kind }), secret }
+      return { link: await metadata.links.add({ ...terms, ...stored, ...file, accountId, name, kind }), secret }
     },
 
     /** @throws not_found. */
@@ -108,8 +123,9 @@ export function createShareLinks (
     },
 
     /** Changes terms of a link. @throws links_off, validation_failed, password_invalid, not_found, overloaded. */
-    async change ({ accountId, id, kind }: LinkRecord, wanted: WantedTerms): Promise<LinkRecord> {
+    async change ({ accountId, id, kind, ...link }: LinkRecord, wanted: WantedTerms): Promise<LinkRecord> {
       requireLinks()
+      if (link.fileName !== null) refuseSeveral(wanted)
       return metadata.links.change(accountId, id, await termsOf(kind, wanted))
     },
 
@@ -128,6 +144,26 @@ export function createShareLinks (
         .catch(cause => { throw new Problem('link_address_unknown', { cause }) })
     }
   }
+}
+
+/** The one file that a link accepts. @throws validation_failed, name_invalid. */
+function onlyFile (
+  folder: string, { kind, fileName: text, sha256 = null }: Pick<WantedLink, 'kind' | 'fileName' | 'sha256'>
+): OnlyFile {
+  if (text === undefined) {
+    if (sha256 !== null) throw invalidField('sha256', 'needs `fileName`')
+    return { fileName: null, sha256 }
+  }
+  if (kind === 'download') throw invalidField('fileName', 'is only for links of the kind `upload`')
+  const name = segmentName(text)
+  // The whole path may be too long.
+  fileName(joinPath(folder, name))
+  return { fileName: name, sha256 }
+}
+
+/** @throws validation_failed if a link for one upload would accept more. */
+function refuseSeveral ({ maxFiles = 1 }: Pick<WantedTerms, 'maxFiles'>): void {
+  if (maxFiles !== 1) throw invalidField('maxFiles', 'is 1 for a link with `fileName`')
 }
 
 /** @throws validation_failed. */

@@ -40,11 +40,13 @@ const inboxSecret = newSecret('{"name":"reports","kind":"upload"}')
 /** What all uploads by a link have in common. */
 const rules = 'The file is always a new one, also if the same bytes are there: it gets a free name such as ' +
   '`report (2).pdf`, and no response tells what is in the folder. `maxFiles` and `maxBytes` of the link count all ' +
-  'files that it ever stored, and unfinished uploads; the quota of the owner holds, too.'
+  'files that it ever stored, and unfinished uploads; the quota of the owner holds, too. A link for one upload ' +
+  'stores one file with exactly its `fileName`, and ends with that: then it is 404, also if the response was lost. ' +
+  'Any other name, other bytes than its `sha256`, and a name that is taken by then are refused, and nothing is stored.'
 
 const stored = answer(SharedUploadResult, 'The new file.')
 
-const refusedFiles: FailureCode[] = [...refusedUploads, 'link_limit_reached', 'upload_header_invalid']
+const refusedFiles: FailureCode[] = [...refusedUploads, 'name_taken', 'link_limit_reached', 'upload_header_invalid']
 
 export const putSharedFile = {
   operationId: 'putSharedFile',
@@ -139,8 +141,8 @@ export const linkOperations = resumableOperations({
   params: LinkUploadParams,
   parameters: { secret: '$request.path.secret', id: '$response.body#/id' },
   completed: { 201: { ...stored, headers: uploadHeaders } },
-  // Only uploads of the owner have conditions, and can meet a file of the same name.
+  // Only uploads of the owner have conditions.
   failuresOf: own => [
-    ...own.filter(code => code !== 'name_taken' && code !== 'precondition_failed'), 'link_limit_reached'
+    ...own.filter(code => code !== 'precondition_failed'), 'link_limit_reached'
   ]
 })

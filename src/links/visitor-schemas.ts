@@ -66,6 +66,7 @@ export const SharedLink = SharedObject('SharedLink', 'What a link gives.', {
     description: 'Username of the account whose link it is. Absent if the owner hides it.',
     examples: ['test_user']
   })),
+  fileName: Type.Optional(Segment('The name that the file must have, of a link for one upload; absent for others.')),
   accepts: Type.Optional(Type.Unsafe<{ files: number, bytes: number } | null>({
     type: ['object', 'null'],
     properties: { files: Count('Files.', 100), bytes: Count('Bytes of all of them.', 1_073_741_824) },
@@ -317,6 +318,7 @@ export function sharedLinkOf (
     type: file?.type ?? null,
     expiresAt: knownDateOf(link.expiresAt),
     ...(link.showsOwner && { owner: account.username }),
+    ...(link.fileName !== null && { fileName: link.fileName }),
     // Less than nothing, if the owner has lowered a limit.
     accepts: accepts && { files: Math.max(accepts.files, 0), bytes: Math.max(accepts.bytes, 0) }
   }

@@ -5,6 +5,9 @@ import type { RowOf } from './schema.ts'
 /** Links of one account. */
 export const MAX_LINKS = 1000
 
+/** Links for one upload of one account, beside the others. */
+export const MAX_UPLOAD_LINKS = 10_000
+
 /** Unfinished uploads of one link. */
 export const MAX_LINK_UPLOADS = 20
 
@@ -47,7 +50,8 @@ export interface LinkRecord extends RowOf<'links'> { readonly name: string }
 /** What the owner may change. */
 export type LinkTerms = Pick<LinkRecord, 'expiresAt' | 'passwordHash' | 'maxFiles' | 'maxBytes' | 'showsOwner'>
 
-export type NewLink = LinkTerms & Pick<LinkRecord, 'accountId' | 'kind' | 'name' | 'secretHash' | 'secretSealed'>
+export type NewLink = LinkTerms &
+  Pick<LinkRecord, 'accountId' | 'kind' | 'name' | 'fileName' | 'sha256' | 'secretHash' | 'secretSealed'>
 
 /** A link that has not expired, with what it gives, as of `now`. Exactly one of `file` and `folder` is defined. */
 export interface OpenLink {

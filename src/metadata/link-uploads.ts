@@ -5,6 +5,7 @@ import type { FileContents } from './file-contents.ts'
 import { type LinkCapacity, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
 import { targetsOf, targetsOfNew } from './lock-guard.ts'
 import type { Owner, Reserved } from './owners.ts'
+import { joinPath } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
 import { plus, matching, pipeline, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
@@ -28,6 +29,9 @@ interface UploadTarget {
   readonly linkId: number
   readonly folderId: number
   readonly folder: string
+  /** For one upload: the last segment of its name, and its digest if the owner knows it. */
+  readonly fileName: string | null
+  readonly sha256: string | null
   readonly reserved: Reserved
   readonly uploads: number
   readonly room: LinkCapacity
@@ -37,7 +41,7 @@ interface UploadTarget {
 export function createLinkUploads ({
   engine, owners, tree, contents, guard
 }: BaseServices & { contents: FileContents }) {
-  const { tables: { uploads }, clock } = engine
+  const { tables: { links, uploads }, clock } = engine
   const queries = queriesOf(engine)
 
   function * openAs (
@@ -50,15 +54,38 @@ export function createLinkUploads ({
       owners.reserved(ownerId, except)
     )
     if (link === undefined || own === undefined) throw new Problem('not_found')
-    const { folderId, folder, maxFiles, maxBytes, usedFiles, usedBytes } = link
+    const { folderId, folder, maxFiles, maxBytes, usedFiles, usedBytes, fileName, sha256 } = link
+    // Of several uploads by a link for one, the first that is complete is stored: one that was given up is in no way.
+    const counted = fileName === null ? own : { uploads: 0, bytes: 0 }
     const ofLink = {
-      files: (maxFiles ?? Infinity) - usedFiles - own.uploads,
-      bytes: (maxBytes ?? Infinity) - usedBytes - own.bytes
+      files: (maxFiles ?? Infinity) - usedFiles - counted.uploads,
+      bytes: (maxBytes ?? Infinity) - usedBytes - counted.bytes
     }
     const room = { link: atLeastNone(ofLink), owner: atLeastNone(ownersRoom(quota, owner, reserved)) }
     const { uploads } = own
-    return { owner, time: reserved.time, linkId, folderId: Number(folderId), folder, reserved, uploads, room }
+    const place = { folderId: Number(folderId), folder, fileName, sha256 }
+    return { owner, time: reserved.time, linkId, ...place, reserved, uploads, room }
   }
+
+  /** The path of a new file by a link for one upload. @throws digest_mismatch, name_taken. */
+  function * onlyPath ({ owner, folder, sha256 }: UploadTarget, file: NewFile): Rule<string> {
+    if (sha256 !== null && sha256 !== file.sha256) {
+      throw new Problem('digest_mismatch', { detail: `The link accepts the file with the SHA-256 ${sha256}.` })
+    }
+    const path = joinPath(folder, file.name)
+    yield * requireUnused(owner.id, path)
+    return path
+  }
+
+  /** @throws name_taken, without a path, which visitors do not know. */
+  function * requireUnused (ownerId: number, path: string): Rule<void> {
+    const found = yield * pipeline(contents.find(ownerId, path), tree.find(ownerId, path))
+    if (found.some(each => each !== undefined)) throw new Problem('name_taken')
+  }
+
+  /** Ends the unfinished uploads of links: they expire, and housekeeping discards their bytes. */
+  const end = (ownerId: number, linkIds: number[]) => query(db => db.update(uploads).set({ expiresAt: clock })
+    .where(and(eq(uploads.ownerId, ownerId), inArray(uploads.linkId, linkIds), isNull(uploads.result))))
 
   return {
     /** Locks the owner, and finds where an upload goes. @throws not_found if the link has ended. */
@@ -82,25 +109,28 @@ export function createLinkUploads ({
 
     /**
      * Adds a file to the folder, under the next free one of `name`, `name (2)` and so on; `file.name` is one segment.
-     * @throws link_limit_reached, quota_exceeded, file_locked.
+     * A link for one upload gives it this very name, and ends with it.
+     * @throws link_limit_reached, quota_exceeded, file_locked; for one upload digest_mismatch, name_taken.
      */
     * store (target: UploadTarget, file: NewFile): Rule<StoreResult> {
-      const { owner, time, folderId, folder, linkId, reserved, room } = target
+      const { owner, time, folderId, folder, linkId, fileName, reserved, room } = target
       const added = { files: 1, bytes: file.size }
       refuseBeyondRoom(room, added, added)
-      const name = yield * tree.freePath(owner.id, { id: folderId, path: folder }, file.name)
+      const name = fileName === null
+        ? yield * tree.freePath(owner.id, { id: folderId, path: folder }, file.name)
+        : yield * onlyPath(target, file)
       const place = yield * tree.place(owner.id, name, yield * tree.known(owner.id, name))
       // The room has been judged: with the quota, kept content would go for an empty file of an owner who is beyond it.
       const context = { owner, current: undefined, place, time, reserved, quota: unlimited, linkId }
       yield * guard.admit(context, {}, targetsOfNew(name, place))
       const stored = yield * contents.store({ ...file, name }, context)
-      yield * queries.charge({ linkId, bytes: file.size })
+      if (fileName === null) yield * queries.charge({ linkId, bytes: file.size })
+      else yield * pipeline(query(db => db.delete(links).where(eq(links.id, linkId))), end(owner.id, [linkId]))
       return stored
     },
 
-    /** Ends the unfinished uploads of links: they expire, and housekeeping discards their bytes. */
-    end: (ownerId: number, linkIds: number[]) => query(db => db.update(uploads).set({ expiresAt: clock })
-      .where(and(eq(uploads.ownerId, ownerId), inArray(uploads.linkId, linkIds), isNull(uploads.result))))
+    requireUnused,
+    end
   }
 }
 
@@ -124,7 +154,9 @@ function queriesOf ({ tables: { accounts, folders, links, uploads }, clock }: En
       maxFiles: links.maxFiles,
       maxBytes: links.maxBytes,
       usedFiles: links.usedFiles,
-      usedBytes: links.usedBytes
+      usedBytes: links.usedBytes,
+      fileName: links.fileName,
+      sha256: links.sha256
     }).from(links)
       .innerJoin(folders, eq(folders.id, links.folderId))
       .innerJoin(accounts, and(eq(accounts.id, links.accountId), isNull(accounts.disabledAt)))

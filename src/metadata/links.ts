@@ -1,14 +1,16 @@
-import { and, count, desc, eq, getTableColumns, isNull, lt, type SQL, sql } from 'drizzle-orm'
+import {
+  and, count, desc, eq, getTableColumns, inArray, isNotNull, isNull, lt, lte, type SQL, sql
+} from 'drizzle-orm'
 import { invalidField, Problem } from '../problems.ts'
 import { accountColumns, fileColumns, folderColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
 import {
-  type LinkedFolder, type LinkedPage, type LinkRecord, type LinkTerms, MAX_LINK_NETWORKS, MAX_LINKS, type NewLink,
-  type OpenLink
+  type LinkedFolder, type LinkedPage, type LinkRecord, type LinkTerms, MAX_LINK_NETWORKS, MAX_LINKS,
+  MAX_UPLOAD_LINKS, type NewLink, type OpenLink
 } from './link-records.ts'
-import { splitPath } from './paths.ts'
+import { joinPath, splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, NewFile, Quota } from './records.ts'
-import { existing, first, isAny, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { type Db, existing, first, isAny, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
@@ -20,7 +22,7 @@ import type { Services } from './services.ts'
 export type LinkRepository = ReturnType<typeof createLinks>
 
 export function createLinks ({ engine, owners, tree, contents, linkUploads, members, read, write }: Services) {
-  const { tables, apply, readCached, transact } = engine
+  const { tables, apply, clock, readCached, skippingLocked, transact } = engine
   const { links, linkNetworks } = tables
   const columns = linkColumns(tables)
   const queries = queriesOf(engine)
@@ -34,38 +36,43 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
     return folder === undefined ? eq(links.fileId, file?.id ?? 0) : eq(links.folderId, folder.id)
   }
 
-  /** Returns how many there were. */
-  function * drop (ownerId: number, condition: SQL | undefined): Rule<number> {
+  /** Links for one upload, or the others. */
+  const isForOne = (isOneUpload: boolean) => isOneUpload ? isNotNull(links.fileName) : isNull(links.fileName)
+
+  /** Returns those that there were. */
+  function * drop (ownerId: number, condition: SQL | undefined): Rule<Pick<LinkRecord, 'id' | 'fileName'>[]> {
     yield * owners.lock(ownerId)
     const removed = yield * query(db => db.delete(links)
-      .where(and(eq(links.accountId, ownerId), condition)).returning({ id: links.id }))
+      .where(and(eq(links.accountId, ownerId), condition)).returning({ id: links.id, fileName: links.fileName }))
     if (removed.length > 0) yield * linkUploads.end(ownerId, removed.map(({ id }) => id))
-    return removed.length
+    return removed
   }
 
   const folderBelow = ({ ownerId, folderId }: LinkedFolder, folder: string) =>
     queries.folderBelow({ ownerId, folderId, below: belowOf(folder) }, rows => existing(rows).id)
 
   return {
-    /** @throws not_found, validation_failed if an `upload` link is for a file, too_many_links at {@link MAX_LINKS}. */
+    /**
+     * @throws not_found, validation_failed if an `upload` link is for a file, name_taken if its `fileName` is,
+     * too_many_links at {@link MAX_LINKS}, and at {@link MAX_UPLOAD_LINKS} for those with a `fileName`.
+     */
     add: ({ name, ...link }: NewLink) => engine.transactFor(link.accountId, function * () {
-      const { accountId } = link
+      const { accountId, fileName } = link
+      const isOneUpload = fileName !== null
       const [, file, folder, createdAt, [present]] = yield * pipeline(
         owners.lock(accountId),
         contents.find(accountId, name),
         tree.find(accountId, name),
         engine.now(),
-        query(db => db.select({ links: count() }).from(links).where(eq(links.accountId, accountId)))
+        query(db => db.select({ links: count() }).from(links)
+          .where(and(eq(links.accountId, accountId), isForOne(isOneUpload))))
       )
       if (file === undefined && folder === undefined) throw new Problem('not_found')
       if (link.kind === 'upload' && folder === undefined) {
         throw invalidField('name', 'is a file: a link of the kind `upload` is for a folder')
       }
-      if (Number(present?.links) >= MAX_LINKS) {
-        throw new Problem('too_many_links', {
-          detail: `An account may have at most ${MAX_LINKS} links; revoke some first.`
-        })
-      }
+      if (isOneUpload) yield * linkUploads.requireUnused(accountId, joinPath(name, fileName))
+      if (Number(present?.links) >= (isOneUpload ? MAX_UPLOAD_LINKS : MAX_LINKS)) throw tooManyLinks(isOneUpload)
       const values = { ...link, createdAt, fileId: file?.id ?? null, folderId: folder?.id ?? null }
       return yield * query(db => db.insert(links).values(values).returning(columns), existing)
     }),
@@ -73,14 +80,15 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
     find: read((ownerId: number, id: number) =>
       query(db => db.select(columns).from(links).where(isOwn(ownerId, id)), first)),
 
-    /** Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. */
-    list: read(function * (
-      ownerId: number,
-      { name, beforeId, limit }: { name?: string | undefined, beforeId: number | undefined, limit: number }
-    ) {
+    /**
+     * Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. Those for one
+     * upload, or the others.
+     */
+    list: read(function * (ownerId: number, { name, isOneUpload = false, beforeId, limit }: ListedLinks) {
       const isWanted = name === undefined ? undefined : yield * isOf(ownerId, name)
       return yield * query(db => db.select(columns).from(links).where(and(
         eq(links.accountId, ownerId),
+        isForOne(isOneUpload),
         isWanted,
         beforeId === undefined ? undefined : lt(links.id, beforeId)
       )).orderBy(desc(links.id)).limit(limit))
@@ -102,12 +110,25 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
 
     /** Ends a link, and with it its unfinished uploads. @throws not_found. */
     remove: write(function * (ownerId, id: number) {
-      if ((yield * drop(ownerId, eq(links.id, id))) === 0) throw new Problem('not_found')
+      const [removed] = yield * drop(ownerId, eq(links.id, id))
+      if (removed === undefined) throw new Problem('not_found')
+      return removed
     }),
+
+    /** Deletes up to `limit` links for one upload that have expired; true if there may be more. */
+    async removeExpired (limit: number): Promise<boolean> {
+      const some = (db: Db, limit: number) => db.select({ id: links.id }).from(links)
+        .where(and(isNotNull(links.fileName), lte(links.expiresAt, clock))).limit(limit)
+      // Usually there is none, and a write costs a sync.
+      if (!await engine.read(() => query(db => some(db, 1), isAny))) return false
+      const removed = await apply(() => query(db => db.delete(links)
+        .where(inArray(links.id, skippingLocked(some(db, limit)) as never)).returning({ id: links.id })))
+      return removed.length === limit
+    },
 
     /** Ends all links of an account, or those of one file or folder. Returns how many. */
     removeAll: write(function * (ownerId, name?: string) {
-      return yield * drop(ownerId, name === undefined ? undefined : yield * isOf(ownerId, name))
+      return (yield * drop(ownerId, name === undefined ? undefined : yield * isOf(ownerId, name))).length
     }),
 
     /** The link with this secret; undefined if it expired, or its account is disabled or deleted. */
@@ -172,7 +193,8 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
      * Adds a file to the folder of an `upload` link, under the next free one of `name`, `name (2)` and so on.
      * `file.name` is one segment. The limits of the link and the quota are decided in the transaction; kept content
      * counts.
-     * @throws not_found if the link has ended, link_limit_reached, quota_exceeded, file_locked.
+     * @throws not_found if the link has ended, link_limit_reached, quota_exceeded, file_locked; by a link for one
+     * upload also digest_mismatch, and name_taken instead of another name.
      */
     store: (linkId: number, file: NewFile, quota: Quota) => engine.transactFor(file.ownerId, function * () {
       return yield * linkUploads.store(yield * linkUploads.open({ ownerId: file.ownerId, linkId, quota }), file)
@@ -184,6 +206,21 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
      */
     room: read((ownerId: number, linkId: number, quota: Quota) => linkUploads.room({ ownerId, linkId, quota }))
   }
+}
+
+/** Which links of an account. */
+interface ListedLinks {
+  readonly name?: string | undefined
+  readonly isOneUpload?: boolean | undefined
+  readonly beforeId: number | undefined
+  readonly limit: number
+}
+
+function tooManyLinks (isOneUpload: boolean): Problem {
+  const detail = isOneUpload
+    ? `An account may have at most ${MAX_UPLOAD_LINKS} links for one upload; they end when they are used or expire.`
+    : `An account may have at most ${MAX_LINKS} links; revoke some first.`
+  return new Problem('too_many_links', { detail })
 }
 
 /** What follows the path of a linked folder in that of a folder below it. */

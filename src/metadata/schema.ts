@@ -502,6 +502,9 @@ export function createTables (dialect: Dialect) {
     // What an `upload` link accepts; null for the other kind.
     maxFiles: optional.number,
     maxBytes: optional.number,
+    // Of a link for one upload: the segment that its file is stored under, and the digest that it must have; else null.
+    fileName: optional.text,
+    sha256: optional.text,
     showsOwner: boolean,
     // What was stored by it. Unfinished uploads count too, but not here.
     usedFiles: zero,
@@ -511,7 +514,9 @@ export function createTables (dialect: Dialect) {
     lastUsedAt: optional.number
   }), columns => [
     uniqueIndex('links_secret_hash').on(columns.secretHash),
-    index('links_account').on(columns.accountId, columns.id),
+    // Links for one upload are counted and listed apart.
+    index('links_account').on(columns.accountId, columns.fileName, columns.id),
+    index('links_one_upload').on(columns.expiresAt).where(isNotNull(columns.fileName)),
     // Partial: every deletion of a file or folder looks for its links.
     index('links_file').on(columns.fileId).where(isNotNull(columns.fileId)),
     index('links_folder').on(columns.folderId).where(isNotNull(columns.folderId))

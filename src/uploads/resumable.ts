@@ -139,9 +139,9 @@ Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses' | 'stopping'> & {
      */
     async create (creation: UploadCreation): Promise<UploadRecord> {
       const { uploader, announcedBytes, ...sent } = creation
-      const { owner, linkId } = uploader
+      const { owner, linkId, onlyName } = uploader
       const id = createBlobId()
-      const name = files.acceptName(sent.name ?? id, linkId)
+      const name = files.acceptName(sent.name ?? onlyName ?? id, uploader)
       await checkCreation(creation, name)
       const type = mediaTypeOf(name, sent.type)
       const added = { ...sent, id, ownerId: owner.id, linkId, name, type, blobId: createBlobId(), lifetimeMilliseconds }

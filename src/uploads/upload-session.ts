@@ -67,7 +67,7 @@ export function createSession (
   { metadata: { uploads }, blobs, space, linkUses, digests, maxFileBytes, lifetimeMilliseconds }: SessionOptions,
   { uploader, id, signal }: SessionRequest
 ) {
-  const { owner, linkId } = uploader
+  const { owner, linkId, onlyName = null } = uploader
   const allowance = space.of(uploader)
   const quota = space.quotaOf(owner)
 
@@ -211,7 +211,7 @@ export function createSession (
       throw (await read()).offset === size ? refusal(size, error.code, error) : error
     })
     if (stored === undefined) throw refusal(size)
-    if (linkId !== null) linkUses.add(linkId, stored.file.createdAt)
+    if (linkId !== null && onlyName === null) linkUses.add(linkId, stored.file.createdAt)
     return { ...upload, ...whole, result: stored }
   }
 

@@ -51,6 +51,6 @@ export async function removeFolder (
 /** A link to download; for uploads with `kind` and limits. */
 export function newLink (accountId: number, name: string, fields: Partial<NewLink> = {}): NewLink {
   return {
-    accountId, kind: 'download', name, secretHash: hex(32), secretSealed: null, expiresAt: null, passwordHash: null, maxFiles: null, maxBytes: null, showsOwner: true, ...fields
+    accountId, kind: 'download', name, secretHash: hex(32), secretSealed: null, expiresAt: null, passwordHash: null, maxFiles: null, maxBytes: null, fileName: null, sha256: null, showsOwner: true, ...fields
   }
 }

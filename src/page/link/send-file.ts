@@ -3,7 +3,7 @@ import { statusOf } from '../errors.ts'
 import { isTransient, refuseUnreadable } from '../uploads/obstacles.ts'
 import { forgetUpload, keepUpload } from './kept-uploads.ts'
 import type { Sending } from './sending.ts'
-import { ask, linkAddress, refusalOf } from './visit.ts'
+import { ask, linkAddress, onlyName, refusalOf } from './visit.ts'
 
 /** The protocol of https://tus.io/protocols/resumable-upload. */
 const TUS = { 'tus-resumable': '1.0.0' }
@@ -72,7 +72,8 @@ async function attempt (sending: Sending, signal: AbortSignal): Promise<void> {
 
 /** Creates an upload, and resolves to its id. It can't be aborted: the server could keep an upload without its id. */
 async function create (file: File): Promise<string> {
-  const metadata = { filename: file.name, filetype: file.type, lastModified: String(file.lastModified) }
+  const filename = onlyName() ?? file.name
+  const metadata = { filename, filetype: file.type, lastModified: String(file.lastModified) }
   const pairs = Object.entries(metadata)
     .filter(([, value]) => value !== '').map(([key, value]) => `${key} ${base64(value)}`)
   const { headers } = await ask('/uploads', {

@@ -17,6 +17,8 @@ export interface SharedLink {
   readonly expiresAt: string | null
   /** The username of the owner; absent if the owner hides it. */
   readonly owner?: string
+  /** The name that the file must have, of a link for one upload. */
+  readonly fileName?: string
   /** What an `upload` link has room for; null for the other kind. */
   readonly accepts: { readonly files: number, readonly bytes: number } | null
 }
@@ -29,6 +31,12 @@ type Visit =
 
 /** What the visitor sees. */
 export const visit = signal<Visit>({ kind: 'loading' })
+
+/** The only name that a link for one upload accepts. */
+export function onlyName (): string | undefined {
+  const seen = visit.peek()
+  return seen.kind === 'open' ? seen.link.fileName : undefined
+}
 
 /** The address of the link, without a query and a fragment. */
 export const linkAddress = new URL(location.pathname, location.href).href.replace(/\/$/, '')
