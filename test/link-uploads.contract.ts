@@ -95,6 +95,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.match(dated, { fileName: 'b.txt', sha256: 'f'.repeat(64) })
     const given = await begin(first, 'a.txt', { length: 100 })
     const other = await begin(first, 'a.txt', { length: 100 })
+    t.equal(await story.find(given), undefined, 'a new one ends the earlier one')
+    t.match(await story.find(other), { length: 100 })
     t.strictSame(await outcomes(Array.from({ length: 8 }, () => store(first, 'a.txt'))), { ok: 1, not_found: 7 })
     t.equal(await links.find(ownerId, first.id), undefined)
     t.strictSame(await outcomes([finish(given), links.room(ownerId, first.id, unlimited)]), { not_found: 2 })

@@ -63,6 +63,7 @@ const linkProperties = {
   }),
   sha256: Type.Unsafe<string | null>({
     type: ['string', 'null'],
+    maxLength: 64,
     pattern: SHA256_PATTERN,
     description: 'The SHA-256 that this file must have; null for any.',
     examples: [null]
@@ -141,6 +142,7 @@ export const NewLink = Type.Object({
       'one segment, and ends once that is stored. `maxFiles` is then 1.'
   })),
   sha256: Type.Optional(Type.String({
+    maxLength: 64,
     pattern: SHA256_PATTERN,
     description: 'With `fileName`: SHA-256 of the content in lower-case hex. A file with other bytes is refused.'
   })),
@@ -215,11 +217,12 @@ export const createLink = {
       'change nor delete what is in it.',
     'A token also needs `files:read` for `download`, and `files:write` for `upload`. An account has at most 1,000 ' +
       'links, expired ones included.',
-    'With `fileName`, an `upload` link is for one upload: a program makes one so that a browser can send a file ' +
-      'straight to the server. `expiresAt` may be seconds away, `sha256` says which bytes it takes, and `maxBytes` ' +
-      'how many at most. It stores one file under that name, never under another, and is deleted once it is used or has ' +
-      'expired. Such links are listed only with `signed`, make no events, and an account has at most 10,000 of them ' +
-      'beside the others. The change in `listChanges` has the id of the link as `linkId`.'
+    'With `fileName`, an `upload` link is for one upload: a program makes one so that a browser can send a ' +
+      'file straight to the server. `expiresAt` may be seconds away, `sha256` says which bytes it takes, and ' +
+      '`maxBytes` how many at most. It stores one file under that name, never under another, and is deleted ' +
+      'once it is used or has expired. Such links are listed only with `signed`, make no events, and an account ' +
+      'has at most 10,000 of them beside the others. The change in `listChanges` has the id of the link as ' +
+      '`linkId`.'
   ].join(' '),
   curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d ' +
       '\'{"name":"report.pdf","kind":"download","password":"tell it by phone"}\' http://127.0.0.1:5000/api/links',

@@ -55,7 +55,7 @@ export function createLinkUploads ({
     )
     if (link === undefined || own === undefined) throw new Problem('not_found')
     const { folderId, folder, maxFiles, maxBytes, usedFiles, usedBytes, fileName, sha256 } = link
-    // Of several uploads by a link for one, the first that is complete is stored: one that was given up is in no way.
+    // A link for one upload has at most one that is unfinished, which makes way.
     const counted = fileName === null ? own : { uploads: 0, bytes: 0 }
     const ofLink = {
       files: (maxFiles ?? Infinity) - usedFiles - counted.uploads,
@@ -97,12 +97,13 @@ export function createLinkUploads ({
     },
 
     /**
-     * Admits a new upload with a reservation by the link.
+     * Admits a new upload with a reservation by the link. By a link for one upload, it ends the earlier one.
      * @throws file_locked, link_limit_reached, quota_exceeded, too_many_uploads.
      */
-    * admit ({ owner, time, folder, room, uploads }: UploadTarget, bytes: number): Rule<void> {
+    * admit ({ owner, time, linkId, folder, fileName, room, uploads }: UploadTarget, bytes: number): Rule<void> {
       yield * guard.admit({ owner, time }, {}, targetsOf(folder))
       refuseAnnounced(room, { files: 1, bytes })
+      if (fileName !== null) yield * end(owner.id, [linkId])
       if (uploads < MAX_LINK_UPLOADS) return
       throw tooManyUploads(`A link may have at most ${MAX_LINK_UPLOADS} unfinished uploads.`)
     },
