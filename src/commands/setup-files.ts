@@ -1,8 +1,8 @@
 import { open, readFile } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { packageFolder, settingRows, type Config } from '../config.ts'
 import { linesOf } from './command.ts'
+import { nameOf } from './data-owner.ts'
 
 /** The answer to the question where backups go. */
 export const NO_BACKUPS = 'none'
@@ -17,6 +17,8 @@ interface Installation {
   /** The settings file. */
   readonly file: string
   readonly backups: string
+  /** Who runs the server. */
+  readonly userId: number
   readonly isContainer: boolean
 }
 
@@ -47,12 +49,12 @@ export async function addSettings (file: string, settings: Record<string, string
   }
 }
 
-/** The files of `src/deployment`, with the paths of this installation. Their user is that of this process. */
+/** The files of `src/deployment`, with the user and the paths of this installation. */
 export async function serviceOf (config: Config, installation: Installation): Promise<Service> {
-  const { file, backups, isContainer } = installation
+  const { file, backups, userId, isContainer } = installation
   const hasBackups = backups !== NO_BACKUPS
-  const { uid, username } = userInfo()
-  const folder = hasBackups ? [`install -d -o ${isContainer ? uid : username} -m 0700 ${backups}`] : []
+  const user = isContainer ? String(userId) : await nameOf(userId)
+  const folder = hasBackups ? [`install -d -o ${user} -m 0700 ${backups}`] : []
   if (isContainer) {
     const text = composeText(await readTemplate('container.yaml'), config, installation)
     const path = join(dirname(file), 'compose.yaml')
@@ -61,7 +63,7 @@ export async function serviceOf (config: Config, installation: Installation): Pr
   const names = ['magicstore.service', ...(hasBackups ? ['magicstore-backup.service', 'magicstore-backup.timer'] : [])]
   const files = names.map(async name => ({
     path: `/etc/systemd/system/${name}`,
-    text: unitText(await readTemplate(name), config, { ...installation, username })
+    text: unitText(await readTemplate(name), config, { ...installation, user })
   }))
   const units = `magicstore${hasBackups ? ' magicstore-backup.timer' : ''}`
   // The server of a package may run already, without these settings.
@@ -84,7 +86,7 @@ async function readTemplate (name: string): Promise<string> {
 }
 
 function unitText (
-  text: string, { dataDir }: Config, { file, backups, username }: Installation & { username: string }
+  text: string, { dataDir }: Config, { file, backups, user }: Installation & { user: string }
 ): string {
   const program = dirname(join(packageFolder, 'package.json'))
   const isAtHome = [program, process.execPath, dataDir, backups].some(path => HOME.test(path))
@@ -98,7 +100,7 @@ function unitText (
     'StateDirectory=magicstore\nStateDirectoryMode=0700': `ReadWritePaths=${escaped(dataDir)}`,
     '%S/magicstore': escaped(dataDir),
     '/var/lib/magicstore': escaped(dataDir),
-    'User=magicstore\nGroup=magicstore': `User=${username}`,
+    'User=magicstore\nGroup=magicstore': `User=${user}`,
     'ProtectHome=yes': isAtHome ? 'ProtectHome=read-only' : 'ProtectHome=yes'
   })
 }

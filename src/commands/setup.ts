@@ -1,12 +1,11 @@
-import type { Stats } from 'node:fs'
-import { access, constants, readFile, stat } from 'node:fs/promises'
+import { access, constants, readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { readConfig, type Config } from '../config.ts'
 import { isLoopback } from '../config/loopback.ts'
 import { readTls } from '../doctor/certificate.ts'
-import { existingPart } from '../doctor/folder.ts'
 import { printClaim } from './claims.ts'
 import { FLAG, folderApartFrom, print, readArguments, UsageError, VALUE } from './command.ts'
+import { ownerOf, runAs } from './data-owner.ts'
 import { diagnose } from './doctor.ts'
 import { addSettings, NO_BACKUPS, PROXY_OF_CONTAINER, serviceOf, textOfService } from './setup-files.ts'
 import { withStore } from './store.ts'
@@ -36,8 +35,8 @@ is asked on the terminal.
 
   All data will be in DATA_DIR, as for all commands; other settings of the environment are not used. It prints the
   systemd units with the paths of this installation, runs doctor, and prints a link with which one person, within 24
-  hours, creates the first account. Run by root, it becomes the user that owns DATA_DIR once FILE is written. A FILE
-  that has settings stays as it is; to one that has comments alone, they are added. The server makes its keys itself.
+  hours, creates the first account. Run by root, it does both as the user that owns DATA_DIR. A FILE that has settings
+  stays as it is; to one that has comments alone, they are added. The server makes its keys itself.
 
 Exit code: 0 if the server can start; 1 if FILE can't be written, or if doctor finds a fault: then FILE stays, and there
 is no link; 2 if an answer can't be used or FILE has settings: then nothing was written.`
@@ -96,15 +95,25 @@ export async function run (args: string[]): Promise<void> {
   const owner = await ownerOf(context.dataDir)
   const answers = await answersOf(values, context)
   const config = await check(answers, context)
-  await addSettings(file, settingsOf(answers, context), text === undefined ? owner?.gid : undefined)
-  if (owner !== undefined) become(owner)
-  const service = await serviceOf(config, { file, backups: String(answers.backups), isContainer: values.compose })
+  const settings = settingsOf(answers, context)
+  await addSettings(file, settings, text === undefined ? owner?.gid : undefined)
+  const userId = owner?.uid ?? Number(process.getuid?.())
+  const service = await serviceOf(config, { ...context, file, backups: String(answers.backups), userId })
   print(values, { settings: file, ...service }, textOfService)
-  if (await diagnose(config, values) > 0) {
-    console.error('magicstore: repair the faults, and then make the first account: magicstore user invite')
+  if (owner === undefined) return finish(settings, values)
+  // What root makes in the data folder, the server could not use.
+  const call = `finish(${JSON.stringify(settings)}, ${JSON.stringify(values)})`
+  process.exitCode = await runAs(owner, `import { finish } from ${JSON.stringify(import.meta.url)}; await ${call}`)
+}
+
+/** Runs doctor, and prints a link unless it finds a fault. */
+export async function finish (settings: Record<string, string>, { json }: { readonly json: boolean }): Promise<void> {
+  const config = readConfig(settings)
+  if (await diagnose(config, { json }) > 0) {
+    console.error('magicstore: repair the faults, start the server, and make the first account: magicstore user invite')
     return
   }
-  await withStore(config, store => printClaim(store, { json: values.json, username: null, removesFactors: false }))
+  await withStore(config, store => printClaim(store, { json, username: null, removesFactors: false }))
 }
 
 /** @throws any other error. */
@@ -214,21 +223,4 @@ function portOf (address: string): string {
   if (!URL.canParse(address)) return '5000'
   const { port, protocol } = new URL(address)
   return port === '' ? protocol === 'https:' ? '443' : '80' : port
-}
-
-/** Whom the data belongs to, or will; undefined unless this is root, who alone can become another user. */
-async function ownerOf (dataDir: string): Promise<Stats | undefined> {
-  if (process.getuid?.() !== 0) return undefined
-  const owner = await stat(await existingPart(dataDir))
-  if (owner.uid === 0) {
-    console.error(`magicstore: ${dataDir} belongs to root, so the server will run as root; better give it a user first`)
-  }
-  return owner
-}
-
-/** What root makes in the data folder, the server could not use. */
-function become ({ uid, gid }: Stats): void {
-  process.setgroups?.([gid])
-  process.setgid?.(gid)
-  process.setuid?.(uid)
 }

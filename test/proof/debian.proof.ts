@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { execute, run } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
-import { clientOf } from '../kit/server.ts'
+import { clientOf, PASSWORD } from '../kit/server.ts'
 import { freePort } from '../kit/wire.ts'
 import { skipWithout } from './fronts.ts'
 
@@ -70,6 +70,19 @@ t.test('the package is installed, upgraded from the version before, refused a st
   t.equal((await stat(path('var/lib/magicstore'))).mode & 0o777, 0o700)
   const unchanged = await read('etc/magicstore/settings')
   t.notMatch(unchanged, /^[^#\n]/m)
+
+  // Debian's Node.js 20 can't become another user.
+  const answers = ['--reach', 'machine', '--address', `http://localhost:${port}`, '--registration', 'closed', '--backups', 'none']
+  const set = await inside('magicstore', 'setup', ...answers)
+  t.match(set, { code: 0, stdout: 'faults: 0', stderr: /^$/ })
+  t.match(await read('etc/magicstore/settings'), `PUBLIC_URL=http://localhost:${port}`)
+  t.equal((await stat(path('etc/magicstore/settings'))).mode & 0o777, 0o640)
+  const [, secret] = /#claim=(inv_[a-z2-7]{32})/.exec(set.stdout) ?? []
+  const invited = { secret, username: 'ann', password: PASSWORD }
+  t.match(await (await start()).send('POST', '/api/account/claim', { json: invited }), { status: 201 })
+  await stop()
+  t.match(await inside('magicstore', 'setup', ...answers), { code: 2, stderr: 'has settings and stays as it is' })
+  await inside('find', '/var/lib/magicstore', '-mindepth', '1', '-delete')
 
   await writeFile(path('etc/magicstore/settings'), `${unchanged}\nQUOTA_FILES=7\nPUBLIC_URL="https://files.example.org/#x"\n`)
   const diagnosed = await inside('magicstore', 'doctor')

@@ -128,4 +128,13 @@ test('what npm installs from the package runs, with nothing but its own dependen
     t.same((await readdir(join(folder, 'client'))).sort(), ['README.md', 'client.ts', 'schema.ts'])
     t.equal((await magicstore('sdk', '--python', 'package')).code, 0)
   })
+
+  await t.test('says what is missing where npm left the driver of Node.js 20 out', { skip: Number.parseInt(process.versions.node) < 22 ? false : 'newer versions do not use it' }, async t => {
+    await rm(join(folder, 'lib/node_modules/magicstore/node_modules/better-sqlite3-node20'), { recursive: true })
+    for (const args of [['serve'], ['user', 'list'], ['doctor']]) {
+      const { code, stdout, stderr } = await magicstore(...args)
+      t.same({ code, stdout }, { code: 1, stdout: '' })
+      t.match(stderr, /^magicstore: the driver of SQLite for Node\.js 20 is missing: .+; use Node\.js 22 or newer, .+\n$/)
+    }
+  })
 })
