@@ -74,7 +74,10 @@ browserTest('in the example, a photo goes from the browser to the store and back
   await showButton(page, 'lake.webp').click()
   const download = await downloading
   await page.getByRole('img', { name: 'lake.webp' }).waitFor()
-  const bytes = await page.evaluate(async url => Array.from(new Uint8Array(await (await fetch(url)).arrayBuffer())), download.url())
+  const bytes = await page.evaluate(async url => {
+    const response = await fetch(url)
+    return Array.from(new Uint8Array(await response.arrayBuffer()))
+  }, download.url())
   t.ok(Buffer.from(bytes).equals(photo), 'the same bytes')
 
   const [{ id }] = await (await ask('/photos', 'ann')).json()
@@ -111,5 +114,5 @@ test('the code of the page about applications is that of the example', async t =
   const code = trimmed(sources.join('\n').split('\n'))
   const blocks = blocksOf(guide, 'js')
   t.ok(blocks.length > 3)
-  for (const block of blocks) t.ok(code.includes(trimmed(block)), block[0])
+  for (const block of blocks) t.ok(code.includes(trimmed(block)), String(block[0]))
 })

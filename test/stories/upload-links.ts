@@ -34,6 +34,9 @@ const onProgress = (sentBytes: number) => { if (sentBytes > 0) pause.abort() }
 const paused = await codeOf(uploadByLink(later, large, { signal: pause.signal, onCreated, onProgress }))
 const ended = await uploadByLink({ url: later.url, fileName: 'later.bin' }, large, { id })
 
+const names: string[] = []
+for await (const { name } of store.list({ folder: 'inbox' })) names.push(name)
+
 const arrived: (number | undefined)[] = []
 for (const { linkId } of (await store.changes({ cursor })).changes) arrived.push(linkId)
 
@@ -41,14 +44,14 @@ console.log(JSON.stringify({
   stored,
   whole: [whole.name, whole.size === large.size, retries.length > 0],
   paused: [paused, ended.size === large.size],
-  type: [(await store.list({ folder: 'inbox' }).next()).value?.name, link.fileName],
+  names,
   arrived: arrived.join() === [link.id, cut.id, later.id].join(),
   again: [await codeOf(uploadByLink(link, small)), await codeOf(uploadByLink(cut, large))],
   wrong: [
     await codeOf(uploadByLink(await linkTo('small', wrong), small)),
     await codeOf(uploadByLink(await linkTo('large', wrong), large))
   ],
-  large: [
+  tooLarge: [
     await codeOf(uploadByLink(await linkTo('small', { maxBytes: 4 }), small)),
     await codeOf(uploadByLink(await linkTo('large', { maxBytes: 4 }), large))
   ],
