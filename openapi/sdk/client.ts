@@ -10,6 +10,9 @@ const RENEWAL_SHARE = 0.9
 /** Largest part of a body that is sent before progress is reported again. */
 const PIECE_BYTES = 64 * 1024
 
+/** The largest content that `uploadByLink` sends in one request. */
+const MAX_PLAIN_BYTES = 8 * 1024 * 1024
+
 /** Statuses below 500 after which an upload is tried again: timeout, another offset, rate limit. */
 const TRANSIENT_STATUSES = [408, 409, 429]
 
@@ -210,6 +213,24 @@ export type WantedConnection = components['schemas']['NewConnection']
 /** The token that a user has allowed. */
 export type ConnectedToken = components['schemas']['ConnectedToken']
 
+/** What a link for one upload takes: one file of this name in `folder`, which exists. */
+export type UploadLinkTerms = Pick<components['schemas']['NewLink'], 'sha256' | 'maxBytes' | 'expiresAt'> &
+  { folder: string, fileName: string }
+
+/** Where one file can be uploaded to without a credential. */
+export interface UploadLink { url: string, fileName: string }
+
+/** A new link for one upload. `linkId` of a change is its `id`. */
+export type CreatedUploadLink = components['schemas']['CreatedLink'] & UploadLink
+
+/** What a link has stored. */
+export type SharedUploadResult = components['schemas']['SharedUploadResult']
+
+export interface LinkUploadOptions extends Omit<ResumableOptions, 'ifMatch' | 'ifNoneMatch'> {
+  /** Used instead of the global `fetch`. */
+  fetch?: Fetch | undefined
+}
+
 /** A range of bytes: positions of the first and the last byte, counted from 0. */
 export interface DownloadOptions extends RequestOptions {
   /** The start of the file if unset. */
@@ -274,6 +295,11 @@ export interface MagicStore {
    * a call with the `id` continues it; one that is aborted before `onCreated` was called is ended on the server.
    */
   putResumable (name: string, content: Content, options?: ResumableOptions): Promise<StoredFile>
+  /**
+   * Creates a link by which a browser uploads one file with `uploadByLink`. Needs `LINKS=on`, and of a token the scopes
+   * `links` and `files:write`. Fails with `name_taken` if the folder has a file of this name.
+   */
+  createUploadLink (terms: UploadLinkTerms, options?: RequestOptions): Promise<CreatedUploadLink>
   /** Downloads a file or a range of it as a stream. */
   download (name: string, options?: DownloadOptions): Promise<Download>
   /** Downloads all that is in a folder, or in the root, as a zip. */
@@ -404,9 +430,7 @@ export function createMagicStore ({
   baseUrl = BASE_URL, credentials, fetch: send = globalThis.fetch
 }: MagicStoreOptions = {}): MagicStore {
   const fetch = withCodes(keeping(send), credentials)
-  // Without the Content-Type of openapi-fetch, fetch uses that of the body.
-  const api = createClient<paths>({ baseUrl, fetch, headers: { 'Content-Type': null }, bodySerializer: writeBody })
-  api.use({ onRequest: ({ params }) => refuseDots(Object.values(params.path ?? {})) })
+  const api = createApi(baseUrl, fetch)
   if (credentials !== undefined) authorize(api, credentials)
   return {
     api,
@@ -435,9 +459,22 @@ export function createMagicStore ({
     },
     async putResumable (name, content, options = {}) {
       const bytes = blobOf(content, name)
-      return withOwnSignal(
-        options, async options => retried(resumableUpload({ api, fetch, name, bytes, options }), options)
-      )
+      return withOwnSignal(options, async options => retried(resumableUpload<StoredFile>({
+        api,
+        fetch,
+        bytes,
+        options,
+        path: '/api/uploads/{id}',
+        create: (body, header, init) => api.PUT('/uploads/{name}', {
+          body, ...initOf(init, { path: { name }, header: { ...preconditionOf(options), ...header } })
+        })
+      }), options))
+    },
+    async createUploadLink ({ folder, ...terms }, options) {
+      const body = { ...terms, name: folder, kind: 'upload' as const, showsOwner: false }
+      const created = bodyOf(await api.POST('/api/links', { body, ...initOf(options) })) as CreatedUploadLink
+      // A path, if the server does not know its own address.
+      return created.url.startsWith('/') ? { ...created, url: new URL(created.url, baseUrl).href } : created
     },
     async download (name, options = {}) {
       const { first, last, version } = options
@@ -553,6 +590,46 @@ export function createMagicStore ({
       }
     }
   }
+}
+
+function createApi (baseUrl: string, fetch: Fetch): Client<paths> {
+  // Without the Content-Type of openapi-fetch, fetch uses that of the body.
+  const api = createClient<paths>({ baseUrl, fetch, headers: { 'Content-Type': null }, bodySerializer: writeBody })
+  api.use({ onRequest: ({ params }) => refuseDots(Object.values(params.path ?? {})) })
+  return api
+}
+
+/**
+ * Uploads a file by a link of `createUploadLink`, without a credential: contents over 8 MiB in an upload that continues
+ * as `putResumable` does, also with the `id` of an earlier one. A link stores one file, once: a 404 after a lost
+ * response can mean that it has.
+ */
+export async function uploadByLink (
+  { url, fileName: name }: UploadLink, content: Content,
+  { fetch: send = globalThis.fetch, ...options }: LinkUploadOptions = {}
+): Promise<SharedUploadResult> {
+  const [, baseUrl = '', secret = ''] = /^(.*)\/s\/([^/]+)$/.exec(url) ?? []
+  const fetch = keeping(send)
+  const api = createApi(baseUrl, fetch)
+  const bytes = blobOf(content, name)
+  return withOwnSignal(options, async options => {
+    if (bytes.size > MAX_PLAIN_BYTES || options.id !== undefined) {
+      return retried(resumableUpload<SharedUploadResult>({
+        api,
+        fetch,
+        bytes,
+        options,
+        path: '/s/{secret}/uploads/{id}',
+        secret,
+        create: (body, header, init) => api.POST('/s/{secret}/uploads', {
+          body, ...initOf(init, { path: { secret }, header: { ...header, ...dispositionOf(name) } })
+        })
+      }), options)
+    }
+    const params = { path: { secret, name }, header: modificationOf(bytes) }
+    const init = { body: bytes, ...initOf(options, params), ...progressOf(fetch, bytes, options) }
+    return bodyOf(await api.PUT('/s/{secret}/files/{name}', init))
+  })
 }
 
 /** The methods of second factors. */
@@ -727,6 +804,13 @@ function modificationOf (content: Content): { 'x-file-modified'?: string } {
   return modifiedAt === undefined ? {} : { 'x-file-modified': modifiedAt }
 }
 
+/** The name of a file in a header (RFC 8187 section 3.2.1). */
+function dispositionOf (name: string): { 'content-disposition': string } {
+  const escape = (character: string) => `%${character.charCodeAt(0).toString(16)}`
+  const text = encodeURIComponent(name).replace(/['()*]/g, escape)
+  return { 'content-disposition': `attachment; filename*=UTF-8''${text}` }
+}
+
 /**
  * The bytes to store. A string is encoded as UTF-8. Without a type, the server chooses one by the extension of the
  * name; a string under a name without an extension is `text/plain`.
@@ -763,13 +847,26 @@ interface Attempts<Result> {
   storedBytes (): number
 }
 
-interface ResumableUpload { api: Client<paths>, fetch: Fetch, name: string, bytes: Blob, options: ResumableOptions }
+interface CreationHeader { 'x-file-modified'?: string, 'upload-length'?: string, 'upload-complete': string }
+
+interface ResumableUpload {
+  api: Client<paths>
+  fetch: Fetch
+  bytes: Blob
+  options: ResumableOptions
+  create (body: Blob, header: CreationHeader, options: RequestOptions): Promise<Answer<unknown>>
+  /** Where the upload is: of an account, or of the link with this secret. */
+  path: '/api/uploads/{id}' | '/s/{secret}/uploads/{id}'
+  secret?: string
+}
 
 /**
  * Each attempt asks for the offset and sends the rest (draft-ietf-httpbis-resumable-upload). If all bytes are stored,
  * the server responds with the file.
  */
-function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload): Attempts<StoredFile> {
+function resumableUpload<Stored> (
+  { api, fetch, bytes, options, path, secret = '', ...endpoint }: ResumableUpload
+): Attempts<Stored> {
   const { onProgress, onCreated } = options
   let { id } = options
   let offset = 0
@@ -777,9 +874,8 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
   async function create (init: RequestOptions): Promise<string> {
     // An upload with a length of 0 would be complete: the response would have the file, and no id.
     const length = bytes.size > 0 && { 'upload-length': String(bytes.size) }
-    const header = { ...preconditionOf(options), ...modificationOf(bytes), ...length, 'upload-complete': '?0' }
-    const body = new Blob([], { type: bytes.type })
-    const created = await api.PUT('/uploads/{name}', { body, ...initOf(init, { path: { name }, header }) })
+    const header = { ...modificationOf(bytes), ...length, 'upload-complete': '?0' }
+    const created = await endpoint.create(new Blob([], { type: bytes.type }), header, init)
     bodyOf(created)
     return created.response.headers.get('location')?.split('/').at(-1) ?? ''
   }
@@ -790,7 +886,7 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
     signal.throwIfAborted()
     const own = new AbortController()
     const created = create({ signal: own.signal })
-    const end = async (id: string) => api.DELETE('/api/uploads/{id}', initOf(own, { path: { id } }))
+    const end = async (id: string) => api.DELETE(path, initOf(own, { path: { secret, id } }))
     return orAborted(created, signal).catch((error: unknown) => {
       const timer = setTimeout(() => own.abort(), LATE_ANSWER_MS)
       void created.then(end).catch(() => {}).finally(() => clearTimeout(timer))
@@ -805,20 +901,20 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
         id = await createFor(options)
         onCreated?.(id)
       }
-      const init = initOf(options, { path: { id } })
-      const head = await api.HEAD('/api/uploads/{id}', init)
+      const init = initOf(options, { path: { secret, id } })
+      const head = await api.HEAD(path, init)
       // The response to HEAD has no body that says which lock refuses the file.
-      if (head.response.status === 423) bodyOf(await api.GET('/api/uploads/{id}', init))
+      if (head.response.status === 423) bodyOf(await api.GET(path, init))
       bodyOf(head)
       offset = Number(head.response.headers.get('upload-offset'))
       const rest = bytes.slice(offset, bytes.size, 'application/partial-upload')
       onProgress?.(offset, bytes.size)
       const report = onProgress && ((sentBytes: number) => onProgress(offset + sentBytes, bytes.size))
-      const params = { path: { id }, header: { 'upload-offset': String(offset), 'upload-complete': '?1' } }
+      const params = { path: { secret, id }, header: { 'upload-offset': String(offset), 'upload-complete': '?1' } }
       const progress = progressOf(fetch, rest, { onProgress: report })
-      const sent = await api.PATCH('/api/uploads/{id}', { body: rest, ...initOf(options, params), ...progress })
+      const sent = await api.PATCH(path, { body: rest, ...initOf(options, params), ...progress })
       // With `Upload-Complete: ?1`, a success is never a 204, which has no body.
-      return bodyOf(sent) as StoredFile
+      return bodyOf(sent) as Stored
     }
   }
 }

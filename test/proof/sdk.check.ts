@@ -49,7 +49,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings, and 
   await writeFile(join(mixed, 'sdk/example.ts'), example)
   for (const name of ['ready-client.ts', 'factors.ts']) await copyFile(join(stories, name), join(program, name))
   await copyFile(join(stories, 'browser.ts'), join(page, 'browser.ts'))
-  await copyFile(join(stories, 'resumable.ts'), join(mixed, 'resumable.ts'))
+  for (const name of ['resumable.ts', 'upload-links.ts']) await copyFile(join(stories, name), join(mixed, name))
 
   const compiled = await Promise.all([
     compile(program, { ...strictest, lib: ['es2023'] }),
@@ -249,6 +249,25 @@ test('the client of `magicstore sdk` compiles under the strictest settings, and 
     t.equal(server.mishaps.length, 0)
     t.same(await type(id), { file, continued: true, last: file.size })
     t.comment(`${server.sent} bytes sent for twice ${file.size}`)
+  })
+
+  await t.test('uploads one file by a link without a credential, once, continues what was cut, and throws what the link does not take', async t => {
+    const server = await startRoughServer(t, t.testdir(), 'http://127.0.0.1:1', ['LINKS=on'])
+    server.mishaps.push({ kind: 'cut', atBytes: 12 * MIB })
+    const { stdout, stderr } = await run(process.execPath, [join(mixed, 'out/upload-links.js'), server.url])
+    t.strictSame(stdout === '' ? stderr : JSON.parse(stdout), {
+      stored: { name: "it's (1)*.txt", size: 5, sha256: hashOf(Buffer.from('hello'), 'hex') },
+      whole: ["it's (2)*.bin", true, true],
+      paused: ['AbortError', true],
+      names: ["inbox/it's (1)*.txt", "inbox/it's (2)*.bin", 'inbox/later.bin'],
+      arrived: true,
+      again: ['404 not_found', '404 not_found'],
+      wrong: ['400 digest_mismatch', '400 digest_mismatch'],
+      tooLarge: ['413 link_limit_reached', '413 link_limit_reached'],
+      taken: '409 name_taken',
+      other: '400 name_invalid'
+    })
+    t.equal(server.mishaps.length, 0)
   })
 })
 
