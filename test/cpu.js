@@ -1,3 +1,4 @@
+import { subscribe } from 'node:diagnostics_channel'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
@@ -8,6 +9,10 @@ const folder = new URL('../.tap/cpu/', import.meta.url)
 
 /** The fields 14 to 17 of `/proc/self/stat` are in hundredths of a second (proc_pid_stat(5)). */
 const [FIRST_FIELD, LAST_FIELD, FIELDS_AFTER_NAME] = [14, 17, 3]
+
+/** Seconds that the system has lost count of: kit/cpu.ts. */
+let lost = 0
+subscribe('cpu', seconds => { lost += Number(seconds) })
 
 process.on('exit', () => {
   let stat
@@ -21,7 +26,7 @@ process.on('exit', () => {
     file,
     store: process.env.TEST_STORE,
     own: user + system,
-    started: userOfChildren + systemOfChildren,
+    started: userOfChildren + systemOfChildren + lost,
     wall: performance.now() / 1000
   }))
 })

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { chromium, type Browser } from 'playwright-core'
 import type { Test } from 'tap'
+import { closeCounted } from './cpu.ts'
 import { isProof } from './sizes.ts'
 
 /** The browser that people have. */
@@ -25,6 +26,6 @@ export const lacksChromium = !existsSync(chromiumPath) && `no browser at ${chrom
 export async function openBrowser (t: Test): Promise<Browser> {
   const env = { ...process.env, LC_ALL: 'C.UTF-8' }
   const browser = await chromium.launch({ executablePath: chromiumPath, env, args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'] })
-  t.teardown(() => browser.close())
+  t.teardown(() => closeCounted(() => browser.close()))
   return browser
 }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type CDPSession, type Locator, type Page } from 'playwright-core'
 import tap, { test, type Test } from 'tap'
 import { chromiumPath, lacksChromium, wholeChromium } from '../kit/chromium.ts'
+import { closeCounted } from '../kit/cpu.ts'
 
 const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP files.test 127.0.0.1']
 
@@ -48,7 +49,8 @@ export function browser (executablePath = chromiumPath): Promise<Browser> {
   return running
 }
 
-tap.teardown(() => Promise.all(Array.from(launched.values(), async running => (await running).close())))
+const closeAll = () => Promise.all(Array.from(launched.values(), async running => (await running).close()))
+tap.teardown(() => closeCounted(closeAll))
 
 /** What a tab is. `isWhole`: of the browser that people have, with its viewer of PDF. */
 export interface TabOptions extends BrowserContextOptions { readonly isWhole?: boolean }
@@ -70,14 +72,15 @@ export async function openTab (t: Test, { isWhole = false, ...options }: TabOpti
 /** The tab of a browser of its own, which keeps what it knows in a folder: it can be closed and opened again. */
 export async function openProfile (t: Test, folder: string): Promise<Page> {
   const options = { executablePath: chromiumPath, args: quiet, ...LIKE_ALL }
-  const context = await watched(t, await chromium.launchPersistentContext(folder, options))
+  const context = await chromium.launchPersistentContext(folder, options)
+  await watched(t, context, () => closeCounted(() => context.close()))
   const [page] = context.pages()
   return page ?? context.newPage()
 }
 
 /** Writes down what a browser asks for and what goes wrong, until the test ends. */
-async function watched (t: Test, context: BrowserContext): Promise<BrowserContext> {
-  t.teardown(() => context.close())
+async function watched (t: Test, context: BrowserContext, close = () => context.close()): Promise<BrowserContext> {
+  t.teardown(close)
   context.setDefaultTimeout(60_000)
   const requested: string[] = []
   const complaints: string[] = []

@@ -8,7 +8,8 @@ const damaged = { bytes: '%PDF-1.4\nnothing of a PDF', type: 'application/pdf' }
 const sound = { bytes: PDF, type: 'application/pdf' }
 
 browserTest('Back closes the dialog on top, and leaves the page only when none is open', async t => {
-  const { page, put } = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee' })
+  const visit = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee' })
+  const { page, put, server, token } = visit
   await put('a.txt', 'newer')
   const dialogs = () => page.getByRole('dialog').count()
   await goTo(page, 'Trash')
@@ -56,6 +57,46 @@ browserTest('Back closes the dialog on top, and leaves the page only when none i
   await page.goBack()
   await fileButton(page, 'a.txt').waitFor()
   await shows(t, () => page.evaluate(() => history.state), null)
+
+  await t.test('a search that failed says so, and one that is running does not say that nothing was found', async t => {
+    const status = page.locator('.toolbar').getByRole('status')
+    const listings = () => visit.requested.filter(address => address.includes('/api/files?')).length
+    await shows(t, async () => listings() >= 2, true, 'the list was loaded again with the first cursor of the changes')
+    let isBroken = true
+    await page.route('**/api/files?*words=*', route => isBroken ? route.abort() : route.continue())
+    await page.getByRole('searchbox').fill('b')
+    await shows(t, () => status.innerText(), 'The search failed.')
+    t.same(await namesOf(page), [], 'the list of before does not stay')
+    isBroken = false
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await shows(t, () => status.innerText(), '1 found.')
+    t.same(await namesOf(page), ['b.txt'])
+
+    await page.getByRole('searchbox').fill('q')
+    await page.getByText('No name contains').waitFor()
+    const answer = await hold(page, '**/api/files?*words=*')
+    await page.getByRole('searchbox').fill('a')
+    await page.getByText('Loading…').first().waitFor()
+    t.equal(await page.getByText('No name contains').count(), 0)
+    answer()
+    await shows(t, () => namesOf(page), ['a.txt'])
+    await page.unroute('**/api/files?*words=*')
+    await page.getByRole('searchbox').fill('')
+  })
+
+  await t.test('the date of the file itself is shown in the list, on its tile and in its preview', async t => {
+    const modified = new Date('2019-05-04T12:00:00Z')
+    await server.send('PUT', '/uploads/old.txt', { token, body: 'x', headers: { 'x-file-modified': modified.toISOString() } })
+    const dates = (place: Locator) => place.locator('time').evaluateAll(times => times.map(time => time.getAttribute('datetime')))
+    await fileButton(page, 'old.txt').waitFor()
+    t.equal((await dates(page.getByRole('row').filter({ hasText: 'old.txt' })))[0], modified.toISOString())
+    await page.setViewportSize({ width: 390, height: 800 })
+    await page.getByRole('button', { name: 'Tiles', exact: true }).click()
+    await shows(t, () => dates(page.locator('.tile').filter({ hasText: 'old.txt' })), [modified.toISOString()])
+    await fileButton(page, 'old.txt').click()
+    t.ok((await dates(page.getByRole('dialog'))).includes(modified.toISOString()))
+    await page.getByRole('dialog').getByText('Date of the file').waitFor()
+  })
 })
 
 browserTest('arrow keys show the next file in a preview just opened, also of a video and of a PDF; a click outside and Escape close it', async t => {
@@ -154,32 +195,6 @@ browserTest('a PDF over plain HTTP says what it lacks', async t => {
   await plain.page.getByRole('dialog').getByText('There is no preview for files of this type').waitFor()
 }, [/Cross-Origin-Opener-Policy header has been ignored/, /requested an origin-keyed agent cluster/])
 
-browserTest('a search that failed says so, and one that is running does not say that nothing was found', async t => {
-  const visit = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b' })
-  const { page } = visit
-  const status = page.locator('.toolbar').getByRole('status')
-  const listings = () => visit.requested.filter(address => address.includes('/api/files?')).length
-  await shows(t, async () => listings() >= 2, true, 'the list was loaded again with the first cursor of the changes')
-  let isBroken = true
-  await page.route('**/api/files?*words=*', route => isBroken ? route.abort() : route.continue())
-  await page.getByRole('searchbox').fill('b')
-  await shows(t, () => status.innerText(), 'The search failed.')
-  t.same(await namesOf(page), [], 'the list of before does not stay')
-  isBroken = false
-  await page.getByRole('button', { name: 'Try again' }).click()
-  await shows(t, () => status.innerText(), '1 found.')
-  t.same(await namesOf(page), ['b.txt'])
-
-  await page.getByRole('searchbox').fill('q')
-  await page.getByText('No name contains').waitFor()
-  const answer = await hold(page, '**/api/files?*words=*')
-  await page.getByRole('searchbox').fill('a')
-  await page.getByText('Loading…').first().waitFor()
-  t.equal(await page.getByText('No name contains').count(), 0)
-  answer()
-  await shows(t, () => namesOf(page), ['a.txt'])
-})
-
 browserTest('dates, sizes and numbers are in the language of the page, as it is written where the user lives', async t => {
   for (const browser of isProof ? ['en-US', 'en-GB', 'de-DE', 'ar-EG'] : ['en-GB', 'ar-EG']) {
     const locale = browser.startsWith('en') ? browser : 'en'
@@ -193,20 +208,4 @@ browserTest('dates, sizes and numbers are in the language of the page, as it is 
     await goTo(page, 'Account')
     await page.locator('.storage').getByText(/1 file\b/).waitFor()
   }
-})
-
-browserTest('the date of the file itself is shown in the list, on its tile and in its preview', async t => {
-  const { page, server, token } = await visitAs(t, {})
-  const modified = new Date('2019-05-04T12:00:00Z')
-  await server.send('PUT', '/uploads/old.txt', { token, body: 'x', headers: { 'x-file-modified': modified.toISOString() } })
-  await page.reload()
-  const dates = (place: Locator) => place.locator('time').evaluateAll(times => times.map(time => time.getAttribute('datetime')))
-  await fileButton(page, 'old.txt').waitFor()
-  t.equal((await dates(page.getByRole('grid')))[0], modified.toISOString())
-  await page.setViewportSize({ width: 390, height: 800 })
-  await page.getByRole('button', { name: 'Tiles', exact: true }).click()
-  await shows(t, () => dates(page.locator('.tile')), [modified.toISOString()])
-  await fileButton(page, 'old.txt').click()
-  t.ok((await dates(page.getByRole('dialog'))).includes(modified.toISOString()))
-  await page.getByRole('dialog').getByText('Date of the file').waitFor()
 })
