@@ -237,6 +237,29 @@ story('without the server, the page opens with its last list', async ({ t, serve
   await reads(t, window, 'You are offline.')
 })
 
+story('a program is connected by the letters that it shows, and only by those', async ({ t, server, window }) => {
+  const { user: [username] } = await signUp(server)
+  const { json: asked } = await server.send('POST', '/api/connections', { json: { name: 'laptop', scopes: ['files:read'] } })
+  const pickUp = () => server.send('POST', `/api/connections/${asked.id}/token`, { json: { secret: asked.secret } })
+  await signIn(window, username)
+  await goTo(window, 'Account')
+  await click(window, 'button', 'Enter a code')
+  await fill(window, 'Code', 'BBBB-BBBB')
+  await click(window, 'button', 'Continue')
+  await reads(t, window, 'No program waits with this code.')
+  await fill(window, 'Code', asked.userCode.toLowerCase())
+  await click(window, 'button', 'Continue')
+  await reads(t, window, 'The program is at 127.0.0.1; you are at 127.0.0.1.')
+  t.equal((await pickUp()).status, 202)
+  await fill(window, 'Current password', PASSWORD)
+  await click(window, 'button', 'Allow')
+  await reads(t, window, 'Connected: laptop')
+  const { status, json: { token } } = await pickUp()
+  t.equal(status, 200)
+  t.equal((await server.send('GET', '/api/files', { token })).status, 200)
+  t.equal((await pickUp()).status, 404, 'the token is picked up once')
+})
+
 /** On a server whose people have identities at a provider. */
 const identityStories: [name: string, run: (story: Story<IdentityServer>) => Promise<void>][] = []
 const identityStory = (...told: typeof identityStories[number]) => { identityStories.push(told) }
