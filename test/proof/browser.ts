@@ -146,11 +146,11 @@ interface Stop { label: string, outline: string, width: number, height: number, 
 export const MAX_STOPS = 500
 
 /**
- * Presses Tab until the focus leaves the page, at most {@link MAX_STOPS} times. Returns what had the focus.
+ * Presses Tab until the focus leaves the page, at most `limit` times. Returns what had the focus.
  */
-export async function tabThrough (page: Page): Promise<Stop[]> {
+export async function tabThrough (page: Page, limit = MAX_STOPS): Promise<Stop[]> {
   const stops: Stop[] = []
-  while (stops.length < MAX_STOPS) {
+  while (stops.length < limit) {
     await page.keyboard.press('Tab')
     const stop = await page.evaluate(() => {
       const element = document.activeElement
