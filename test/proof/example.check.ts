@@ -1,14 +1,18 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { build } from 'esbuild'
 import type { Page } from 'playwright-core'
 import { test, type Test } from 'tap'
+import { sha256Of } from '../kit/digests.ts'
 import { webpOf } from '../kit/pictures.ts'
 import { blocksOf, typeLines } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
-import { startServer } from '../kit/server.ts'
+import { signUp, startServer } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
 import { freePort } from '../kit/wire.ts'
 import { browserTest, openTab } from './browser.ts'
 
@@ -43,6 +47,9 @@ async function openAlbum (t: Test) {
 }
 
 const photo = webpOf()
+
+/** What the client sends in parts. */
+const LARGE_BYTES = 9 * MIB
 
 const choose = (page: Page, name: string) =>
   page.getByLabel('Add a photo').setInputFiles({ name, mimeType: 'image/webp', buffer: photo })
@@ -104,6 +111,31 @@ browserTest('in the example, other bytes than those that were announced are refu
   await showButton(page, 'sea.webp').waitFor()
   t.equal((await stored()).length, 1)
   t.equal(await end(), '')
+})
+
+browserTest('a page of another origin uploads a large file by a link with the client, and continues after a cut', async t => {
+  const origin = `http://127.0.0.1:${await freePort()}`
+  const application = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<title>Another</title>'))
+  await once(application.listen(Number(new URL(origin).port), '127.0.0.1'), 'listening')
+  t.teardown(() => { application.close(); application.closeAllConnections() })
+  const store = await startServer(t, { DATA_DIR: t.testdir(), LINKS: 'on', CORS_ORIGINS: origin })
+  const { token } = await signUp(store)
+  await store.send('PUT', '/api/folders/inbox', { token })
+  const terms = { name: 'inbox', kind: 'upload', fileName: 'film.bin' }
+  const { json: link } = await store.send('POST', '/api/links', { token, json: terms })
+  const entryPoints = [join(root, 'dist/sdk/client.ts')]
+  const { outputFiles: [bundle] } = await build({ entryPoints, bundle: true, globalName: 'client', write: false })
+  const { page } = await openTab(t)
+  let cuts = 0
+  await page.route('**/s/*/uploads/*', route =>
+    route.request().method() === 'PATCH' && cuts++ === 0 ? route.abort() : route.continue())
+  await page.goto(origin)
+  await page.addScriptTag({ content: String(bundle?.text) })
+  const upload = `client.uploadByLink(${JSON.stringify(link)}, new Uint8Array(${LARGE_BYTES}), { onProgress () {}, onRetry () { retries++ } })`
+  t.match(await page.evaluate(`(async () => { let retries = 0; return { ...await ${upload}, retries } })()`), {
+    name: 'film.bin', size: LARGE_BYTES, sha256: sha256Of(new Uint8Array(LARGE_BYTES)), retries: 1
+  })
+  t.match((await store.send('GET', '/api/files/inbox%2Ffilm.bin', { token })).json, { size: LARGE_BYTES })
 })
 
 /** Lines without their indentation, so that they compare wherever they stand. */

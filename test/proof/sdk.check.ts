@@ -253,7 +253,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings, and 
 
   await t.test('uploads one file by a link without a credential, once, continues what was cut, and throws what the link does not take', async t => {
     const server = await startRoughServer(t, t.testdir(), 'http://127.0.0.1:1', ['LINKS=on'])
-    server.mishaps.push({ kind: 'cut', atBytes: 12 * MIB })
+    server.mishaps.push({ kind: 'cut', atBytes: 5 * MIB })
     const { stdout, stderr } = await run(process.execPath, [join(mixed, 'out/upload-links.js'), server.url])
     t.strictSame(stdout === '' ? stderr : JSON.parse(stdout), {
       stored: { name: "it's (1)*.txt", size: 5, sha256: hashOf(Buffer.from('hello'), 'hex') },
