@@ -29,7 +29,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   backends: 2100,
   backup: 9100,
   blobs: 2100,
-  'blobs/disk': 6100,
+  'blobs/disk': 6400,
   'blobs/s3': 10_700,
   commands: 19_500,
   config: 1900,

@@ -206,7 +206,14 @@ export interface DiskAllowance {
 }
 
 /** The limit of a blob, and the space for it. */
-export interface PutOptions extends DiskAllowance { readonly maxBytes: number }
+export interface PutOptions extends DiskAllowance {
+  readonly maxBytes: number
+  /**
+   * Descriptor of an open file with these bytes: a store on a disk shares its blocks where it can, and then does not
+   * read `bytes`.
+   */
+  readonly source?: number | undefined
+}
 
 /** `maxBytes`: of the whole draft. */
 export interface AppendOptions extends PutOptions {

@@ -73,7 +73,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
 
   /** Reads the bytes of a file to stable storage. */
   async function receive (
-    { uploader, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile,
+    { uploader, upload }: StoreRequest, { name: text, type, bytes, source }: IncomingFile,
     { allowance, announced }: { allowance: Allowance, announced: FileRecord | undefined }
   ): Promise<ReceivedFile> {
     const { owner, linkId } = uploader
@@ -83,7 +83,9 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
     // The same size as that of the file always fits, for retries.
     const limit = await allowance.limitOf(current?.size ?? 0)
     try {
-      const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: limit.bytes, ...allowance.disk })
+      const { id: blobId, size, sha256 } = await incoming.put(bytes, {
+        maxBytes: limit.bytes, source, ...allowance.disk
+      })
       const isLeased = blobs.needsLeases
       return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased, size, sha256 }
     } catch (error) {

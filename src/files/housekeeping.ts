@@ -41,8 +41,8 @@ const SWEEP_MILLISECONDS = 500
 export type Housekeeping = ReturnType<typeof startHousekeeping>
 
 /**
- * Once a minute, deletes expired tokens, connections, links for one upload, uploads and kept content, old attempts, events and changes, and
- * discarded blobs.
+ * Once a minute, deletes expired tokens, connections, links for one upload, uploads and kept content, old attempts,
+ * events and changes, and discarded blobs.
  */
 export function startHousekeeping (
   { metadata, blobs, cleanup, failures, programConnections, config: { eventMilliseconds } }:

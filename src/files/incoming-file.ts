@@ -9,6 +9,8 @@ export interface IncomingFile {
   /** Declared media type, unchecked. */
   readonly type: string | undefined
   readonly bytes: AsyncIterable<Uint8Array>
+  /** Of an import: descriptor of an open file with these bytes. */
+  readonly source?: number
 }
 
 /** The body of a request that has not been read yet. For a `folder`, the name comes from the body. */

@@ -1,10 +1,10 @@
-import { constants } from 'node:fs'
-import { lstat, open, readdir } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { lstat, open, readdir, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../blobs/blob-store.ts'
 import { contentOf, READ_BYTES } from '../data-folder/durable-files.ts'
 import { joinPath } from '../metadata/paths.ts'
-import type { AccountRecord } from '../metadata/records.ts'
+import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import { failures, Problem } from '../problems.ts'
 import type { OperatorStore } from '../services.ts'
 import { inParallel } from './parallel.ts'
@@ -37,12 +37,15 @@ interface ImportOptions {
 
 interface TreeEntry { readonly path: string, readonly kind: 'file' | 'folder' | 'other' }
 
+const CHANGED = 'it changed while it was read'
+
 /** One file or folder can't be imported, but others can. */
 class Unfit extends Error {}
 
 /**
  * Stores all files of a folder with their times, as their owner would upload them. Never replaces a file, so that it
- * can be repeated, also after it was interrupted. What was stored is read back and compared.
+ * can be repeated, also after it was interrupted. What was stored is read back and compared. Where the file system
+ * can, the bytes are shared instead of copied.
  */
 export async function importTree (
   store: OperatorStore, { account: { id }, folder, to, onProgress }: ImportOptions
@@ -80,15 +83,7 @@ export async function importTree (
       else report.different.push(path)
       return
     }
-    const { mtimeMs, size } = await lstat(source)
-    const content = { name, type: undefined, bytes: unchangedBytes(source) }
-    const { file } = await files.store({
-      // Its usage changes with every file.
-      uploader: { owner: await accounts.get(id), linkId: null },
-      upload: {
-        name, minBytes: size, maxBytes: size, async * read () { yield content }, modifiedAt: () => timeOf(mtimeMs)
-      }
-    })
+    const file = await storeFile(source, name)
     const stored = await digestOf(await blobs.read({ id: file.blobId, size: file.size }))
     if (stored !== file.sha256) {
       await files.remove(id, name, { precondition: {}, isPermanent: true })
@@ -97,23 +92,37 @@ export async function importTree (
     report.imported++
     report.bytes += file.size
   }
+
+  async function storeFile (path: string, name: string): Promise<FileRecord> {
+    const handle = await open(path, OPEN_FLAGS)
+    try {
+      const before = await handle.stat()
+      if (!before.isFile()) throw new Unfit(CHANGED)
+      const { mtimeMs, size } = before
+      const bytes = handle.createReadStream({ highWaterMark: READ_BYTES, autoClose: false })
+      async function * read () {
+        yield { name, type: undefined, bytes, source: handle.fd }
+        await requireUnchanged(handle, before)
+      }
+      const { file } = await files.store({
+        // Its usage changes with every file.
+        uploader: { owner: await accounts.get(id), linkId: null },
+        upload: { name, minBytes: size, maxBytes: size, read, modifiedAt: () => timeOf(mtimeMs) }
+      })
+      return file
+    } finally {
+      await handle.close()
+    }
+  }
 }
 
 /** A link that takes the place of a file meanwhile must not lead elsewhere, nor a pipe be waited for. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** A file, unless it changes meanwhile. */
-async function * unchangedBytes (path: string): AsyncGenerator<Uint8Array> {
-  const handle = await open(path, OPEN_FLAGS)
-  try {
-    const before = await handle.stat()
-    if (before.isFile()) yield * handle.createReadStream({ highWaterMark: READ_BYTES, autoClose: false })
-    const after = await handle.stat()
-    const isSame = before.isFile() && before.mtimeMs === after.mtimeMs && before.ctimeMs === after.ctimeMs
-    if (!isSame) throw new Unfit('it changed while it was read')
-  } finally {
-    await handle.close()
-  }
+/** @throws Unfit if a file has changed since. */
+async function requireUnchanged (handle: FileHandle, { mtimeMs, ctimeMs }: Stats): Promise<void> {
+  const now = await handle.stat()
+  if (now.mtimeMs !== mtimeMs || now.ctimeMs !== ctimeMs) throw new Unfit(CHANGED)
 }
 
 /** All that is in a folder and below, a folder before what is in it. */

@@ -9,6 +9,7 @@ import type {
 } from '../blob-store.ts'
 import { appendBytes, putBytes, Writes, isBlobId } from '../blob-writer.ts'
 import { checkSize, createReader } from './blob-reader.ts'
+import { clonePending } from './clone.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
 import { FreeSpace, type FreeSpaceOptions } from './free-space.ts'
@@ -97,8 +98,10 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     }
 
   async function * put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Write<StoredBlob> {
-    const writer = yield * openPending(pathsOf(id), writingWith(options))
-    return { id, ...yield * putBytes(writer, bytes, options.maxBytes) }
+    const [paths, writing, { source, maxBytes }] = [pathsOf(id), writingWith(options), options]
+    const clone = source === undefined ? undefined : await clonePending(paths, source, writing)
+    const writer = clone?.writer ?? (yield * openPending(paths, writing))
+    return { id, ...yield * putBytes(writer, clone?.bytes ?? bytes, maxBytes) }
   }
 
   async function * append (

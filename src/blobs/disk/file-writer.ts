@@ -100,7 +100,8 @@ async function * createDraft ({ pending, path }: BlobPaths, writing: FileWriting
 
 interface Batch { readonly chunks: Uint8Array[], readonly bytes: number, done: number }
 
-class FileWriter implements BlobWriter {
+/** Writes to an open file, which it closes. */
+export class FileWriter implements BlobWriter {
   readonly #handle: FileHandle
   readonly #writing: FileWriting
   readonly #offset: number
