@@ -74,6 +74,8 @@ t.test('a link is listed without its secret, which is 22 random characters and s
     hasPassword: false,
     maxFiles: null,
     maxBytes: null,
+    fileName: null,
+    sha256: null,
     usedFiles: 0,
     usedBytes: 0,
     showsOwner: true,

@@ -138,6 +138,7 @@ const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|chi
  * transactions in a thread of this program.
  */
 const known = [
+  'commands/data-owner.ts: execFile of node:child_process', 'commands/data-owner.ts: spawn of node:child_process',
   'doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https',
   'identities/provider.ts: fetch', 'metadata/postgres/connections.ts: Socket of node:net',
   'metadata/sqlite/connection-thread.ts: parentPort of node:worker_threads', 'metadata/sqlite/connection-thread.ts: workerData of node:worker_threads',
@@ -187,7 +188,7 @@ async function outwardPackages (): Promise<string[]> {
   return Array.from(new Set(files.flatMap(([file]) => /(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []))).sort()
 }
 
-test('only the clients of PostgreSQL, S3 and an identity provider, doctor and sync can reach another machine, and src runs no program', async t => {
+test('only the clients of PostgreSQL, S3 and an identity provider, doctor and sync can reach another machine, and only setup runs a program', async t => {
   // The page runs in browsers, whose content security policy keeps it to its server.
   const files = (await readdir(join(root, 'src'), { recursive: true })).filter(name => name.endsWith('.ts') && !name.startsWith('page/'))
   t.ok(files.length > 30)
