@@ -9,9 +9,8 @@ import type {
 } from '../blob-store.ts'
 import { appendBytes, putBytes, Writes, isBlobId } from '../blob-writer.ts'
 import { checkSize, createReader } from './blob-reader.ts'
-import { clonePending } from './clone.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
-import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
+import { type BlobPaths, type FileWriting, openDraft, openPending, openShared } from './file-writer.ts'
 import { FreeSpace, type FreeSpaceOptions } from './free-space.ts'
 import { copyTo, linkPending, type ReadableBlob } from './links.ts'
 
@@ -98,10 +97,9 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     }
 
   async function * put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Write<StoredBlob> {
-    const [paths, writing, { source, maxBytes }] = [pathsOf(id), writingWith(options), options]
-    const clone = source === undefined ? undefined : await clonePending(paths, source, writing)
-    const writer = clone?.writer ?? (yield * openPending(paths, writing))
-    return { id, ...yield * putBytes(writer, clone?.bytes ?? bytes, maxBytes) }
+    const { source, maxBytes } = options
+    const opened = yield * openShared(pathsOf(id), bytes, { ...writingWith(options), source })
+    return { id, ...yield * putBytes(opened.writer, opened.bytes, maxBytes) }
   }
 
   async function * append (

@@ -1,4 +1,4 @@
-import { constants, open, rename, unlink, type FileHandle } from 'node:fs/promises'
+import { constants, copyFile, open, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { failAsDamaged, makeFolder, sync } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
@@ -8,6 +8,7 @@ import type { FreeSpace } from './free-space.ts'
 
 const APPEND = constants.O_WRONLY | constants.O_APPEND
 const CREATE = APPEND | constants.O_CREAT | constants.O_TRUNC
+const CLONE = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE
 
 /** What a file takes before its first byte. */
 const FILE_BYTES = 4096
@@ -48,6 +49,33 @@ export async function * openPending ({ pending }: BlobPaths, writing: FileWritin
   const handle = yield * createFile(() => open(pending, 'wx', 0o600), writing)
   return new FileWriter(handle, { pending, offset: 0 }, writing)
 }
+
+/** A writer of a new blob, and the bytes to be written. */
+interface OpenBlob { readonly writer: BlobWriter, readonly bytes: AsyncIterable<Uint8Array> }
+
+/** How a blob is written. `source`: descriptor of an open file that has its bytes. */
+interface SharedWriting extends FileWriting { readonly source?: number | undefined }
+
+/* c8 ignore start: each file system takes one of the branches; test/proof/reflinks.proof.ts runs the others. */
+/**
+ * Opens the writer of a new blob. With a `source`, the blob shares its blocks with that until one of the two changes
+ * (ioctl_ficlone(2)): then nothing is written, and the bytes are those of the blob. Not where the file system can't, or
+ * the system has no /proc.
+ */
+export async function * openShared (
+  paths: BlobPaths, bytes: AsyncIterable<Uint8Array>, { source, ...writing }: SharedWriting
+): Write<OpenBlob> {
+  const { pending } = paths
+  // By its descriptor: another file may be at its path by now.
+  const isCloned = source !== undefined &&
+    await copyFile(`/proc/self/fd/${source}`, pending, CLONE).then(() => true, () => false)
+  if (!isCloned) return { writer: yield * openPending(paths, writing), bytes }
+  const handle = await open(pending, 'r+')
+  await handle.chmod(0o600)
+  const writer = Object.assign(new FileWriter(handle, { pending, offset: 0 }, writing), { add: () => undefined })
+  return { writer, bytes: handle.createReadStream({ start: 0, autoClose: false }) }
+}
+/* c8 ignore stop */
 
 /**
  * Opens the writer of a draft, at its end. Its file is in the place of a blob: only metadata knows that it belongs to
@@ -100,8 +128,7 @@ async function * createDraft ({ pending, path }: BlobPaths, writing: FileWriting
 
 interface Batch { readonly chunks: Uint8Array[], readonly bytes: number, done: number }
 
-/** Writes to an open file, which it closes. */
-export class FileWriter implements BlobWriter {
+class FileWriter implements BlobWriter {
   readonly #handle: FileHandle
   readonly #writing: FileWriting
   readonly #offset: number
