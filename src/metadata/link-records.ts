@@ -70,3 +70,20 @@ export interface LinkedPage extends SegmentPage {
   /** The path below the linked folder; empty for the linked folder itself. */
   readonly folder: string
 }
+
+/** Which links of an account. */
+export interface ListedLinks {
+  /** Only those of this file or folder. */
+  readonly name?: string | undefined
+  readonly isOneUpload?: boolean | undefined
+  readonly beforeId: number | undefined
+  readonly limit: number
+}
+
+/** The problem `too_many_links`. */
+export function tooManyLinks (isOneUpload: boolean): Problem {
+  const detail = isOneUpload
+    ? `An account may have at most ${MAX_UPLOAD_LINKS} links for one upload; they end when they are used or expire.`
+    : `An account may have at most ${MAX_LINKS} links; revoke some first.`
+  return new Problem('too_many_links', { detail })
+}

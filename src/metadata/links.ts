@@ -5,8 +5,8 @@ import { invalidField, Problem } from '../problems.ts'
 import { accountColumns, fileColumns, folderColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
 import {
-  type LinkedFolder, type LinkedPage, type LinkRecord, type LinkTerms, MAX_LINK_NETWORKS, MAX_LINKS,
-  MAX_UPLOAD_LINKS, type NewLink, type OpenLink
+  type LinkedFolder, type LinkedPage, type LinkRecord, type LinkTerms, type ListedLinks, MAX_LINK_NETWORKS, MAX_LINKS,
+  MAX_UPLOAD_LINKS, type NewLink, type OpenLink, tooManyLinks
 } from './link-records.ts'
 import { joinPath, splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, NewFile, Quota } from './records.ts'
@@ -80,10 +80,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
     find: read((ownerId: number, id: number) =>
       query(db => db.select(columns).from(links).where(isOwn(ownerId, id)), first)),
 
-    /**
-     * Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. Those for one
-     * upload, or the others.
-     */
+    /** Newest first: at most `limit` with an id below `beforeId`; those for one upload, or the others. */
     list: read(function * (ownerId: number, { name, isOneUpload = false, beforeId, limit }: ListedLinks) {
       const isWanted = name === undefined ? undefined : yield * isOf(ownerId, name)
       return yield * query(db => db.select(columns).from(links).where(and(
@@ -206,21 +203,6 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
      */
     room: read((ownerId: number, linkId: number, quota: Quota) => linkUploads.room({ ownerId, linkId, quota }))
   }
-}
-
-/** Which links of an account. */
-interface ListedLinks {
-  readonly name?: string | undefined
-  readonly isOneUpload?: boolean | undefined
-  readonly beforeId: number | undefined
-  readonly limit: number
-}
-
-function tooManyLinks (isOneUpload: boolean): Problem {
-  const detail = isOneUpload
-    ? `An account may have at most ${MAX_UPLOAD_LINKS} links for one upload; they end when they are used or expire.`
-    : `An account may have at most ${MAX_LINKS} links; revoke some first.`
-  return new Problem('too_many_links', { detail })
 }
 
 /** What follows the path of a linked folder in that of a folder below it. */
