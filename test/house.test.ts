@@ -49,7 +49,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9800,
   monitoring: 5000,
   openapi: 4600,
-  sync: 21_400,
+  sync: 21_200,
   tokens: 7700,
   transfer: 3000,
   uploads: 15_400,

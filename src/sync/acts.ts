@@ -126,7 +126,7 @@ export async function carryOut (act: Act, context: ActContext): Promise<void> {
     diskActs.requireSame(entry)
     const path = mirror?.path ?? placeOf(trees.mirror, entry.path)
     const content = { kind: 'file', sha256: String(entry.sha256) } as const
-    await state.commitSoon({ doing: [[key, { what: 'upload', row: rowOf(entry, { id: '', ...content }), from: key }]] })
+    state.commit({ doing: [[key, { what: 'upload', row: rowOf(entry, { id: '', ...content }), from: key }]] })
     const stored = await remote.upload({
       path: remotePath(path),
       folderId: folderId(path),
@@ -136,7 +136,7 @@ export async function carryOut (act: Act, context: ActContext): Promise<void> {
       replaces: mirror?.sha256
     })
     const base = [[key, rowOf(entry, stored)]] as const
-    await state.commitSoon({ mirror: [[stored.id, stored]], base, doing: [[key, undefined]] })
+    state.commit({ mirror: [[stored.id, stored]], base, doing: [[key, undefined]] })
   }
 
   /** The row goes first: after a kill, the file under its new name must not look like a move. */

@@ -153,6 +153,4 @@ export interface State {
   readonly cursor: string | undefined
   /** One transaction. */
   commit (change: StateChange): void
-  /** Resolves once it is committed, in one transaction with what other acts commit in this turn of the event loop. */
-  commitSoon (change: StateChange): Promise<void>
 }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { createReadStream, readFileSync, statSync } from 'node:fs'
 import { chmod, open as openFile, rm, stat } from 'node:fs/promises'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
@@ -8,7 +7,6 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
-import { urlToHttpOptions } from 'node:url'
 import type { Kind } from './plan.ts'
 import {
   pauseAfter, RemoteError, type FeedPage, type Remote, type ResyncReason, type ServerEntry, type WantedFile
@@ -75,25 +73,21 @@ export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOpt
   const isTls = url.startsWith('https:')
   const agent = new (isTls ? HttpsAgent : HttpAgent)({ keepAlive: true })
   const send = isTls ? httpsRequest : httpRequest
-  // Parsed once: small uploads are most requests.
-  const { protocol, hostname, port, path: root } = urlToHttpOptions(new URL(url))
-  const server = { protocol, hostname, port, agent, timeout: IDLE_MILLISECONDS }
-  const prefix = String(root).replace(/\/$/, '')
 
   /** The response to one request. @throws {RemoteError} unless it is a success. */
   async function open (method: string, path: string, call: Call = {}): Promise<IncomingMessage> {
     const { query = {}, headers = {}, json, body, signal } = call
-    const asked = definedIn(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')
-    const target = `${prefix}${path}${asked === '' ? '' : `?${asked}`}`
+    const address = new URL(url + path)
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) address.searchParams.set(name, value)
     const bytes = json === undefined ? call.bytes : Buffer.from(JSON.stringify(json))
     const length = bytes?.length ?? body?.size
     const sent = {
       authorization: `Bearer ${token}`,
       ...json && { 'content-type': 'application/json' },
       ...length !== undefined && { 'content-length': String(length) },
-      ...Object.fromEntries(definedIn(headers))
+      ...Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined))
     }
-    const request = send({ ...server, method, path: target, headers: sent, ...signal && { signal } })
+    const request = send(address, { method, agent, headers: sent, timeout: IDLE_MILLISECONDS, ...signal && { signal } })
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       request.once('response', resolve)
       request.once('error', reject)
@@ -315,14 +309,8 @@ async function goOn<T> (request: () => Promise<T>, carried: () => number, failur
 }
 
 async function textOf (response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  response.on('data', (chunk: Buffer) => { chunks.push(chunk) })
-  await once(response, 'end')
+  const chunks = await response.toArray() as Buffer[]
   return Buffer.concat(chunks).toString()
-}
-
-function definedIn (values: Record<string, string | undefined>): [string, string][] {
-  return Object.entries(values).flatMap(([name, value]) => value === undefined ? [] : [[name, value]])
 }
 
 /** An empty object if the text is no JSON of one. */

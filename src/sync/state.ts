@@ -1,5 +1,4 @@
 import { closeSync, openSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
 import { Database } from '../metadata/sqlite/driver.ts'
 import type { BaseRow } from './plan.ts'
 import type { Doing, State, StateChange, ServerEntry } from './ports.ts'
@@ -110,43 +109,25 @@ export function openState (file: string): OpenState {
     }
   }
 
-  const write = db.transaction((changes: readonly StateChange[]) => {
-    for (const change of changes) {
-      for (const name of change.clear ?? []) tables[name].clear()
-      base.change(change.base)
-      mirror.change(change.mirror)
-      doing.change(change.doing)
-      if (change.cursor !== undefined) about.change([['cursor', change.cursor]])
-    }
+  const write = db.transaction((change: StateChange) => {
+    for (const name of change.clear ?? []) tables[name].clear()
+    base.change(change.base)
+    mirror.change(change.mirror)
+    doing.change(change.doing)
+    if (change.cursor !== undefined) about.change([['cursor', change.cursor]])
   })
-
-  function commit (...changes: StateChange[]): void {
-    try {
-      write.immediate(changes)
-    } catch (error) {
-      throw new StateLost(`${file} can't be written: ${(error as Error).message}`, { cause: error })
-    }
-  }
-
-  let together: { readonly changes: StateChange[], readonly done: Promise<void> } | undefined
 
   return {
     base: base.map,
     mirror: mirror.map,
     doing: doing.map,
     get cursor () { return about.map.get('cursor') as string | undefined },
-    commit,
-    commitSoon (change) {
-      const changes = together?.changes ?? []
-      changes.push(change)
-      together ??= {
-        changes,
-        done: setImmediate().then(() => {
-          together = undefined
-          commit(...changes)
-        })
+    commit (change) {
+      try {
+        write.immediate(change)
+      } catch (error) {
+        throw new StateLost(`${file} can't be written: ${(error as Error).message}`, { cause: error })
       }
-      return together.done
     },
     get settings () { return about.map.get('settings') as FolderSettings | undefined },
     configure: settings => about.change([['settings', settings]]),

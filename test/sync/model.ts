@@ -24,28 +24,21 @@ export function createModelState (step: () => void) {
     }
   }
 
-  function commit (change: StateChange): void {
-    step()
-    const now = { base: new Map(base), mirror: new Map(mirror), doing: new Map(doing), cursor }
-    if (snapshots.push(now) > 4) snapshots.shift()
-    for (const name of change.clear ?? []) maps[name].clear()
-    fill(base, change.base)
-    fill(mirror, change.mirror)
-    fill(doing, change.doing)
-    cursor = change.cursor ?? cursor
-    step()
-  }
-
   return {
     base,
     mirror,
     doing,
     get cursor () { return cursor },
-    commit,
-    /** Others act before it, and a kill can be between those that are one transaction in a real state. */
-    async commitSoon (change: StateChange): Promise<void> {
-      await Promise.resolve()
-      commit(change)
+    commit (change: StateChange): void {
+      step()
+      const now = { base: new Map(base), mirror: new Map(mirror), doing: new Map(doing), cursor }
+      if (snapshots.push(now) > 4) snapshots.shift()
+      for (const name of change.clear ?? []) maps[name].clear()
+      fill(base, change.base)
+      fill(mirror, change.mirror)
+      fill(doing, change.doing)
+      cursor = change.cursor ?? cursor
+      step()
     },
     lose (): void {
       for (const map of Object.values(maps)) map.clear()
