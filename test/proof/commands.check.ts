@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { readdir, rm } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { runCommand } from '../kit/commands.ts'
@@ -83,7 +83,10 @@ test('every command but serve has --json, and with it a failure is one line of t
 })
 
 test('what copies, deletes or checks much says on a terminal how far it is', { skip: lacksTerminal }, async t => {
-  const server = await startServer(t)
+  const at = (name: string) => join(t.testdirName, name)
+  t.testdir({})
+  const [folder, restored] = [at('backup'), at('restored')]
+  const server = await startServer(t, { DATA_DIR: at('data') })
   const [ann, ben] = [await signUp(server, 'ann'), await signUp(server, 'ben')]
   for (let index = 0; index < 5; index++) {
     for (const { token } of [ann, ben]) await server.send('PUT', `/uploads/${index}`, { token, body: `${index}` })
@@ -91,8 +94,6 @@ test('what copies, deletes or checks much says on a terminal how far it is', { s
   }
   await server.close()
   addOrphans(server.dataDir, 501)
-  const [folder, restored] = [`${server.dataDir}-backup`, `${server.dataDir}-restored`]
-  t.teardown(() => Promise.all([folder, restored].map(path => rm(path, { recursive: true }))))
   for (const { args, shown, dataDir = server.dataDir } of [
     { args: ['backup', folder, '--prove'], shown: [/backup: 10 of 10 files/, /restored to test: 10 of 10 files/, /tested: 10 of 10 files/, /10 files of 2 accounts/] },
     { args: ['restore', folder], shown: [/restored: 10 of 10 files/], dataDir: restored },

@@ -328,8 +328,8 @@ t.test('keys are rotated without signing people out: a token stays valid through
 })
 
 t.test('fsck finds a healthy store well, and says of every kind of damage where it is', async t => {
-  const server = await startServer(t)
-  const { dataDir } = server
+  const [dataDir, model] = [join(t.testdir({}), 'data'), join(t.testdirName, 'large')]
+  const server = await startServer(t, { DATA_DIR: dataDir })
   const operator = operatorOf(dataDir)
   const { user } = await signUp(server, 'ann')
   // So large that a file of this size is read as a stream.
@@ -338,8 +338,6 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
     for (let index = 0; index < 2000 && statSync(path).size <= 65_536; index++) writeFileSync(join(path, `${index}`.padStart(200, '0')), '')
     return statSync(path).size
   }
-  const model = `${dataDir}-large`
-  t.teardown(() => rmSync(model, { recursive: true }))
   const size = makeLargeFolder(model)
   for (const [name, bytes] of Object.entries({ missing: 'm', cut: 'cut me', grown: 'grow me', altered: 'alter me', looped: 'l', folder: 'f'.repeat(size), whole: 'whole', empty: '' })) {
     await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { user, body: bytes })
