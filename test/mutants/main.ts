@@ -105,12 +105,15 @@ for (const [index, planted] of draw(FIRST + COUNT).entries()) {
   const restore = () => writeFileSync(planted.path, compiled)
   process.once('exit', restore)
   let found: string | undefined
-  writeFileSync(planted.path, compiled.slice(0, planted.start) + planted.text + compiled.slice(planted.end))
   for (const file of files) {
+    writeFileSync(planted.path, compiled.slice(0, planted.start) + planted.text + compiled.slice(planted.end))
     const failure = run(file)
-    if (failure !== undefined) { found = `${file}: ${failure}`; break }
+    restore()
+    if (failure === undefined) continue
+    // A test that also fails without the fault has not found it.
+    if (run(file) === undefined) { found = `${file}: ${failure}`; break }
+    console.log(`${file} fails without a fault too`)
   }
-  restore()
   process.off('exit', restore)
   if (found === undefined) survivors.push(index)
   console.log(`${index} | ${describe(planted, compiled)} | ${found ?? `NOT FOUND by ${files.length} files: ${files.map(file => basename(file)).join(' ')}`}`)
