@@ -57,10 +57,11 @@ class Wire:
             host, port = urlsplit(BASE_URL).netloc.split(":")
             server = socket.create_connection((host, int(port)))
             kind, count = self.faults.pop(0) if self.faults else ("none", 0)
-            self._sent.append([0])
+            sent = [0]
+            self._sent.append(sent)
             for way, source, target in (("up", client, server), ("down", server, client)):
                 fault = (kind.split()[0], count) if kind.endswith(way) else ("none", 0)
-                threading.Thread(target=self._pass, args=(way, source, target, fault, self._sent[-1]), daemon=True).start()
+                threading.Thread(target=self._pass, args=(way, source, target, fault, sent), daemon=True).start()
 
     def _pass(self, way: str, source: socket.socket, target: socket.socket, fault: tuple[str, int], sent: list[int]) -> None:
         kind, count = fault
