@@ -12,6 +12,9 @@ import {
   pauseAfter, RemoteError, type FeedPage, type Remote, type ResyncReason, type ServerEntry, type WantedFile
 } from './ports.ts'
 
+/** How many requests are under way at a time. */
+const CONNECTIONS = 4
+
 /** A connection without a byte for so long is cut. */
 const IDLE_MILLISECONDS = 60_000
 
@@ -71,7 +74,7 @@ interface HttpRemoteOptions {
 /** The server at an address, for the files of a folder of this computer. */
 export function createHttpRemote ({ url, token, folder, onBytes }: HttpRemoteOptions): HttpRemote {
   const isTls = url.startsWith('https:')
-  const agent = new (isTls ? HttpsAgent : HttpAgent)({ keepAlive: true })
+  const agent = new (isTls ? HttpsAgent : HttpAgent)({ keepAlive: true, maxSockets: CONNECTIONS })
   const send = isTls ? httpsRequest : httpRequest
 
   /** The response to one request. @throws {RemoteError} unless it is a success. */

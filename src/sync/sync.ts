@@ -4,8 +4,8 @@ import { plan, type Act, type BaseRow, type Plan } from './plan.ts'
 import { pauseAfter, RemoteError, type Disk, type Remote, type State, type ServerEntry } from './ports.ts'
 import { mirrorTree, movedRows, scan, type NameRules, type Sightings } from './trees.ts'
 
-/** How many acts are under way at a time. */
-const CONCURRENCY = 4
+/** How many acts are under way at a time: more than requests, so that the next ones are ready when an answer comes. */
+const CONCURRENCY = 8
 
 /** After so long, what is left of a plan is planned again. */
 const PASS_MILLISECONDS = 60_000
