@@ -25,7 +25,8 @@ async function routeParts (page: Page): Promise<Answers> {
 }
 
 const missing = (page: Page) => page.getByRole('dialog', { name: 'MagicStore', exact: true })
-const again = (page: Page) => page.getByRole('button', { name: 'Try again', exact: true })
+/** While the page tries, it does nothing. */
+const again = (page: Page) => page.getByRole('button', { name: 'Try again', exact: true, disabled: false })
 const preview = (page: Page) => page.getByRole('dialog', { name: 'a.txt', exact: true })
 
 browserTest('what is not in the first view is fetched ahead; where it can\'t be loaded, the page says so and can try again', async t => {
@@ -39,7 +40,9 @@ browserTest('what is not in the first view is fetched ahead; where it can\'t be 
   await missing(page).getByText('This part of the page could not be loaded.').waitFor()
   await checkAccessible(t, page, 'a dialog that is missing')
   await checkFits(t, page, 'a dialog that is missing')
+  const failed = page.waitForEvent('requestfailed', request => request.url().includes('/assets/parts-'))
   await again(page).click()
+  await failed
   await again(page).waitFor()
   t.ok(await hasFocusIn(missing(page)))
   answers.kind = 'as usual'
@@ -95,6 +98,7 @@ browserTest('the page of a link loads its previews later, and can try again', as
   await page.reload()
   await page.getByRole('button', { name: 'a.txt', exact: true }).click()
   await missing(page).getByText('This part of the page could not be loaded.').waitFor()
+  await again(page).waitFor()
   answers.kind = 'as usual'
   await again(page).click()
   await preview(page).getByText('the text').waitFor()
