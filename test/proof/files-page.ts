@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { isProof } from '../kit/sizes.ts'
+import { until } from '../kit/waiting.ts'
 import { shows } from './browser.ts'
 import { openPageAs, type Arrival, type UserVisit } from './page.ts'
 
@@ -79,8 +80,13 @@ export const dialogButton = (page: Page, name: string) => page.getByRole('dialog
 /** The names in some elements. A name that can be cut has two parts. */
 export const namesIn = (place: Locator) => place.locator('.file-name > bdi').allTextContents()
 export const namesOf = (page: Page) => namesIn(page.locator('body'))
-export const noDialog = (page: Page) => page.getByRole('dialog').waitFor({ state: 'detached' })
 export const refusal = (page: Page) => page.getByRole('alert').filter({ hasText: /\w/ })
+
+/** Waits until no dialog is open, and the browser has left its entry in the history: that cuts a reload off. */
+export async function noDialog (page: Page): Promise<void> {
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  await until(() => page.evaluate(() => (history.state?.dialogs ?? 0) === 0))
+}
 
 /** Holds requests back until the result is called. */
 export async function hold (page: Page, url: string): Promise<() => void> {

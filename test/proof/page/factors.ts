@@ -4,6 +4,7 @@ import { codeAt, STEP } from '../../kit/one-time-codes.ts'
 import { runBin, sharedServer } from '../../kit/server.ts'
 import { button, checkView, dialog, press, problemIn, section, type } from '../account-page.ts'
 import { browserTest, isFocused, phone, shows } from '../browser.ts'
+import { noDialog } from '../files-page.ts'
 import {
   checkFits, fillCredentials, goTo, openPage, openPageAs, PASSWORD, signedIn,
   signInOn, type Arrival, type UserVisit
@@ -265,9 +266,10 @@ browserTest('whatever takes the password asks for a code, a cancelled demand kee
   await button(factors(page), 'Turn off one-time codes').click()
   await confirm(page, 'Turn off', 'another password')
   await code(page).waitFor()
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Escape')
+  await noDialog(page)
   await server.send('DELETE', '/api/tokens', { user: [username, 'another password'], headers: { 'one-time-code': String(codes[6]) } })
-  await page.keyboard.press('Escape')
-  await page.keyboard.press('Escape')
   await page.reload()
   await beginSignIn(page, username, 'another password')
   await answerWith(page, codes[7])

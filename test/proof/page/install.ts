@@ -5,6 +5,7 @@ import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { sharedServer, startServer, type RunningServer } from '../../kit/server.ts'
 import { browserTest, phone } from '../browser.ts'
+import { noDialog } from '../files-page.ts'
 import { checkAccessible, checkFits, openPage, openPageAs, PASSWORD, registerOn, signInOn } from '../page.ts'
 
 /** The page as an app that is installed on a phone, with which other apps share files. */
@@ -112,11 +113,11 @@ browserTest('shared files wait for the sign-in and for an answer, and are forgot
   await question(other).getByText('one.txt').waitFor()
   await question(other).getByText('two.txt').waitFor()
   await other.keyboard.press('Escape')
-  await question(other).waitFor({ state: 'hidden' })
+  await noDialog(other)
   await other.reload()
   await question(other).getByText('one.txt').waitFor()
   await answer(other, 'Discard')
-  await question(other).waitFor({ state: 'hidden' })
+  await noDialog(other)
   await other.reload()
   await other.getByText('No files yet').waitFor()
   t.equal(await question(other).count(), 0, 'they are forgotten')
