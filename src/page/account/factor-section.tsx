@@ -1,7 +1,7 @@
 import type { Passkey, SecondFactor } from 'magicstore'
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { usePasskeys } from '../factors/use-passkeys.ts'
+import { passkeySupport } from '../factors/passkey-support.ts'
 import { formatDate } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -77,7 +77,7 @@ function TotpPart ({ totp, onStep }: StepProps & { totp: SecondFactor['totp'] })
 }
 
 function PasskeyPart ({ passkeys, onStep }: StepProps & { passkeys: Passkey[] }) {
-  const { isUsable, reason } = usePasskeys()
+  const { isUsable, reason } = passkeySupport()
   return (
     <>
       <Part title={words.passkeys} hint={reason ?? words.passkeysHint}>

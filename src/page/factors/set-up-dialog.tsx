@@ -10,7 +10,7 @@ import { addPasskey, PasskeyNameField } from './passkey-form.tsx'
 import type { Demand } from './proof.ts'
 import { RecoveryCodes } from './recovery-codes.tsx'
 import { startTotp, TotpStep } from './totp-step.tsx'
-import { usePasskeys } from './use-passkeys.ts'
+import { passkeySupport } from './passkey-support.ts'
 
 const words = texts.factors
 
@@ -41,7 +41,7 @@ export function SetUpDialog ({ demand: { proof: account, answer, cancel } }: { d
 }
 
 function Choice ({ account, onStep }: { account: Password, onStep: (step: Step) => void }) {
-  const { isUsable, reason } = usePasskeys()
+  const { isUsable, reason } = passkeySupport()
   const starting = useAction(async () => onStep({ kind: 'totp', totp: await startTotp(account) }))
   return (
     <>
