@@ -1,11 +1,12 @@
 import tap, { test } from 'tap'
+import { Authenticator } from './kit/authenticator.ts'
 import { createTestClock } from './kit/clock.ts'
 import { DAY, HOUR, MINUTE } from './kit/durations.ts'
 import { personalToken } from './kit/drive.ts'
 import { countHashes } from './kit/hashes.ts'
 import { begin, goThrough, outcome, registerIdentity, startProvider, type SignedInPerson } from './kit/identity-provider.ts'
 import { turnOn, withCode } from './kit/one-time-codes.ts'
-import { checkEvents } from './kit/passkeys.ts'
+import { checkEvents, registerPasskey } from './kit/passkeys.ts'
 import { kindsOf, PASSWORD, runBin, signUp, startServer, type Client } from './kit/server.ts'
 import { until } from './kit/waiting.ts'
 
@@ -53,7 +54,7 @@ test('an identity without an account chooses a name, and signs in from then on',
   t.equal(outcome(await register('first', `${registration}A`)), '401 oidc_refused')
   t.equal(outcome(await register('first', flow)), '401 oidc_refused')
   const session = await register('first')
-  t.match(session, { status: 201, json: { username: 'first', key: String, duration: 600 } })
+  t.match(session, { status: 201, json: { username: 'first', hasPassword: false, key: String, duration: 600 } })
   t.match(session.headers['set-cookie'], [/^magicstore_session=.*Max-Age=86400; /])
   const { token, sessionId } = session.json
   t.equal(outcome(await register('second')), '401 oidc_refused', 'it registers once')
@@ -290,6 +291,28 @@ test('the same subject at another issuer is somebody else', async t => {
   const second = await startServer(t, { ...settings, ...other.settings })
   t.match(await goThrough(second, other, as('ann')), { status: 200, json: { registration: String } })
   t.equal(outcome(await goThrough(second, other, as('ann', { iss: provider.issuer }))), '401 oidc_refused')
+})
+
+test('the first second factor ends an identity that a thief has connected with the password alone, and its sessions', async t => {
+  const factors: Record<string, (user: [string, string]) => Promise<unknown>> = {
+    'one-time codes': user => turnOn(server, user),
+    'a passkey': user => registerPasskey(server, user, new Authenticator('http://localhost:5000'))
+  }
+  for (const [name, add] of Object.entries(factors)) {
+    const { user } = await signUp(server)
+    const personal = await personalToken(server, user, ['account'])
+    const thief = as(`thief with ${name}`)
+    const connect = { path: '/api/identities', begins: { user } }
+    t.equal((await goThrough(server, provider, thief, connect)).status, 201)
+    const session = await goThrough(server, provider, thief)
+    const begun = await begin(server, '/api/identities', { user })
+    await add(user)
+    t.equal(outcome(await account(session.json.token)), '401 token_revoked', name)
+    t.strictSame((await server.send('GET', '/api/identities', { token: personal })).json, { identities: [] }, name)
+    t.match(await goThrough(server, provider, thief), { status: 200, json: { registration: String } }, name)
+    const json = { flow: begun.flow, response: provider.signIn(begun.url, thief) }
+    t.equal(outcome(await server.send('POST', '/api/identities', { user, json })), '401 second_factor_required', name)
+  }
 })
 
 test('a new password, by its owner, a reset or the operator, ends an identity that a thief has connected', async t => {

@@ -14,8 +14,14 @@ import { Section, Unloaded } from './section.tsx'
 
 const words = texts.factors
 
+interface FactorSectionProps {
+  /** Whether the account may have identities at the provider, which the first factor ends. */
+  hasIdentities: boolean
+  onChanged: () => Promise<void>
+}
+
 /** The second factors of the account. */
-export function FactorSection ({ onChanged }: { onChanged: () => Promise<void> }) {
+export function FactorSection ({ hasIdentities, onChanged }: FactorSectionProps) {
   const { value: factors, error, reload } = useLoaded(() => call(store => store.getSecondFactor()))
   const [step, setStep] = useState<FactorStep>()
   const refresh = () => { void Promise.all([reload(), onChanged()]) }
@@ -31,7 +37,12 @@ export function FactorSection ({ onChanged }: { onChanged: () => Promise<void> }
             <ProblemText error={error} />
           </>
         )}
-      {step !== undefined && <FactorDialog step={step} onStep={setStep} onChanged={refresh} />}
+      {step !== undefined && (
+        <FactorDialog
+          step={step} endsIdentities={hasIdentities && factors !== undefined && !hasAny(factors)} onStep={setStep}
+          onChanged={refresh}
+        />
+      )}
     </Section>
   )
 }

@@ -5,6 +5,7 @@ import { Dialog } from '../dialog.tsx'
 import { fieldsOf } from '../fields.tsx'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../later-texts.ts'
+import { providerName } from '../settings.ts'
 import { useAction } from '../use-action.ts'
 import { addPasskey, PasskeyNameField } from './passkey-form.tsx'
 import type { Demand } from './proof.ts'
@@ -46,6 +47,7 @@ function Choice ({ account, onStep }: { account: Password, onStep: (step: Step) 
   return (
     <>
       <p>{words.setUpHint}</p>
+      {providerName !== '' && <p>{texts.identities.endWithFactor}</p>}
       <div class='ways'>
         <ActionButton action={starting} class='primary' data-autofocus>{words.setUpTotp}</ActionButton>
         <ProblemText error={starting.error} />
