@@ -5,6 +5,7 @@ import type { EngineBrowser, EngineWindow } from '../kit/engine.ts'
 import { firefox } from '../kit/firefox.ts'
 import { root } from '../kit/root.ts'
 import { signUp, type Settings } from '../kit/server.ts'
+import { until } from '../kit/waiting.ts'
 import { webkit } from '../kit/webkit.ts'
 import { shows } from './browser.ts'
 import {
@@ -263,7 +264,12 @@ story('a program is connected by the letters that it shows, and only by those', 
 const identityStories: [name: string, run: (story: Story<IdentityServer>) => Promise<void>][] = []
 const identityStory = (...told: typeof identityStories[number]) => { identityStories.push(told) }
 
-const goToProvider = (window: EngineWindow) => click(window, 'button', 'Sign in with Example')
+/** Leaves once the page has loaded its later texts, twice: Firefox complains of what a page that is left still loads. */
+async function goToProvider (window: EngineWindow): Promise<void> {
+  const loads = () => evaluate(window, () => performance.getEntriesByType('resource').filter(({ name }) => name.includes('/en-later-')).length)
+  await until(() => loads().then(count => count > 1, () => false))
+  await click(window, 'button', 'Sign in with Example')
+}
 
 const shownName = (window: EngineWindow) => evaluate(window, () => document.querySelector('.username')?.textContent)
 
