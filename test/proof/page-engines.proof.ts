@@ -264,7 +264,7 @@ story('a program is connected by the letters that it shows, and only by those', 
 const identityStories: [name: string, run: (story: Story<IdentityServer>) => Promise<void>][] = []
 const identityStory = (...told: typeof identityStories[number]) => { identityStories.push(told) }
 
-/** Leaves once the page has loaded its later texts, twice: Firefox complains of what a page that is left still loads. */
+/** Goes once the page has loaded its later texts, twice: Firefox complains of what a page that is left still loads. */
 async function goToProvider (window: EngineWindow): Promise<void> {
   const loads = () => evaluate(window, () => performance.getEntriesByType('resource').filter(({ name }) => name.includes('/en-later-')).length)
   await until(() => loads().then(count => count > 1, () => false))
