@@ -79,11 +79,11 @@ interface PasskeyButtonProps { proof: Proof, answer: (code: string) => void, isF
 /** The button that uses a passkey; `isFirst`: no code is asked for. */
 function PasskeyButton ({ proof, answer, isFirst }: PasskeyButtonProps) {
   const confirming = useAction(async () => answer(await confirmWithPasskey(proof)))
-  const place = useRef<HTMLDivElement>(null)
-  useLayoutEffect(() => { if (isFirst) place.current?.querySelector('button')?.focus() }, [])
   return (
-    <div class='ways' ref={place}>
-      <ActionButton action={confirming} class={isFirst ? 'primary' : ''}>{words.usePasskey}</ActionButton>
+    <div class='ways'>
+      <ActionButton action={confirming} class={isFirst ? 'primary' : ''} data-autofocus={isFirst || undefined}>
+        {words.usePasskey}
+      </ActionButton>
       <ProblemText error={confirming.error} />
     </div>
   )
