@@ -152,7 +152,7 @@ async function registerRoutes (
   if (config.eventLog !== undefined) eventLogs.push(openEventLog(config.eventLog, failures.of('EVENT_LOG')))
   await app.register(jwt, accessTokens.pluginOptions)
   accessTokens.use(app.jwt)
-  const page = await findPage(config, app.log)
+  const page = await findPage({ ...config, passkeyHost: store.passkeys.host }, app.log)
   const links = createLinks(config.publicUrl)
   const services = { ...store, ...createTransferLimits(connections), connections, links, page }
 

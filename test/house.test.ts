@@ -41,7 +41,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   factors: 8100,
   files: 34_300,
   fsck: 1100,
-  http: 13_900,
+  http: 14_000,
   identities: 6200,
   links: 10_700,
   metadata: 67_800,

@@ -113,6 +113,23 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await identities.list(ownerId), [])
   })
 
+  t.test('the first second factor ends the identities of its account, and a later one does not', async t => {
+    const { metadata: { identities, factors }, ada, bob, ownerId: id, otherId } = await start(t)
+    const turnOn = async (secret: string) => {
+      await factors.setPendingTotp(await ada(), secret, MINUTE)
+      await factors.confirmTotp(await ada(), { secret, step: 1 }, { recoveryCodes: ['one'], sessionId: undefined })
+    }
+    await identities.add(await ada(), identity('thief'))
+    await identities.add(await bob(), identity('bob'))
+    await turnOn('first')
+    t.strictSame([await identities.list(id), await identities.findAccount(identity('thief'))], [[], undefined])
+    t.equal((await identities.list(otherId)).length, 1)
+    await identities.add(await ada(), identity('own'))
+    await turnOn('second')
+    await factors.removeTotp(await ada())
+    t.match(await identities.list(id), [{ subject: 'own' }])
+  })
+
   t.test('a code is for a time, once, and neither a confirmation nor a claim', async t => {
     const { metadata: { identities, factors, claims }, ada, ownerId, clock } = await start(t)
     const before = await ada()
@@ -161,13 +178,12 @@ export function suite (t: Test, open: OpenMetadata): void {
     const [personal, session] = [await token({ kind: 'personal', name: 'p' }), await token({ kind: 'session' })]
     await token({})
     const child = await token({ parentId: personal.id })
+    await factors.setPendingTotp(await ada(), 'sealed', MINUTE)
+    await factors.confirmTotp(await ada(), { secret: 'sealed', step: 1 }, { recoveryCodes: ['one'], sessionId: session.id })
     t.equal(await identities.removePassword(ownerId, 'https://id.example.org/'), false)
     await identities.add(await ada(), identity('s', { issuer: 'https://other.example/' }))
     t.equal(await identities.removePassword(ownerId, 'https://id.example.org/'), false)
     t.match(await ada(), { passwordHash: 'hash' })
-    await factors.setPendingTotp(await ada(), 'sealed', MINUTE)
-    const first = { recoveryCodes: ['one'], sessionId: session.id }
-    await factors.confirmTotp(await ada(), { secret: 'sealed', step: 1 }, first)
     await identities.add(await ada(), identity('s'))
     clock.advance(HOUR)
     t.equal(await identities.removePassword(ownerId, 'https://id.example.org/'), true)

@@ -1,11 +1,12 @@
 import tap, { test } from 'tap'
+import { Authenticator } from './kit/authenticator.ts'
 import { createTestClock } from './kit/clock.ts'
 import { DAY, HOUR, MINUTE } from './kit/durations.ts'
 import { personalToken } from './kit/drive.ts'
 import { countHashes } from './kit/hashes.ts'
 import { begin, goThrough, outcome, registerIdentity, startProvider, type SignedInPerson } from './kit/identity-provider.ts'
 import { turnOn, withCode } from './kit/one-time-codes.ts'
-import { checkEvents } from './kit/passkeys.ts'
+import { checkEvents, registerPasskey } from './kit/passkeys.ts'
 import { kindsOf, PASSWORD, runBin, signUp, startServer, type Client } from './kit/server.ts'
 import { until } from './kit/waiting.ts'
 
@@ -53,7 +54,7 @@ test('an identity without an account chooses a name, and signs in from then on',
   t.equal(outcome(await register('first', `${registration}A`)), '401 oidc_refused')
   t.equal(outcome(await register('first', flow)), '401 oidc_refused')
   const session = await register('first')
-  t.match(session, { status: 201, json: { username: 'first', key: String, duration: 600 } })
+  t.match(session, { status: 201, json: { username: 'first', hasPassword: false, key: String, duration: 600 } })
   t.match(session.headers['set-cookie'], [/^magicstore_session=.*Max-Age=86400; /])
   const { token, sessionId } = session.json
   t.equal(outcome(await register('second')), '401 oidc_refused', 'it registers once')
@@ -245,6 +246,100 @@ test('who was disabled, removed or left the group is out, and is back only if th
   t.ok((await registerIdentity(own, provider, 'worker', staff('worker'))).token, 'a removed account frees its identity')
 })
 
+test('who has left the group is out of the page after the hours, and out of programs and drives after the days', async t => {
+  const own = await startServer(t, { ...unlimited, ...provider.settings, OIDC_ALLOW: 'groups=staff', OIDC_SESSION_HOURS: '8', OIDC_TOKEN_DAYS: '7' }, { clock })
+  const staff = as('leaver', { groups: ['staff'] })
+  const { token, headers } = await registerIdentity(own, provider, 'leaver', staff)
+  const { code } = (await goThrough(own, provider, staff, { path: CONFIRM, begins: { token } })).json
+  const program = (await own.send('POST', '/api/tokens', { ...confirmed('leaver', code), json: { name: 'a program', scopes: ['files:read', 'account'] } })).json.token
+  let newest = ''
+  const works = async () => {
+    const page = await own.send('GET', '/api/session', { headers })
+    if (page.status === 200) newest = page.json.token
+    const drive = await own.send('PROPFIND', '/dav/', { user: ['leaver', program], headers: { depth: '0' } })
+    return [page.status, (await account(newest, own)).status, (await account(program, own)).status, drive.status]
+  }
+  clock.advance(HOUR)
+  t.equal(outcome(await goThrough(own, provider, as('leaver', { groups: ['guests'] }))), '403 identity_not_allowed', 'from now on')
+  clock.advance(7 * HOUR - 1)
+  t.strictSame(await works(), [200, 200, 200, 207], 'a moment before the hours are over')
+  clock.advance(1)
+  t.strictSame(await works(), [204, 401, 200, 207], 'an access token of the page ends with its session')
+  clock.advance(7 * DAY - 8 * HOUR - 1)
+  t.equal(outcome(await goThrough(own, provider, as('leaver'))), '403 identity_not_allowed')
+  t.strictSame(await works(), [204, 401, 200, 207], 'a moment before the days are over')
+  clock.advance(1)
+  t.strictSame(await works(), [204, 401, 401, 401])
+  clock.advance(-7 * DAY)
+})
+
+test('an account without a password allows a program by a code of its identity, and that token rests as others do', async t => {
+  const { token } = await registerIdentity(server, provider, 'connector')
+  const { json: asked } = await server.send('POST', '/api/connections', { json: { name: 'a program', scopes: ['files:read'] } })
+  const allow = (code: string) => server.send('POST', `/api/connections/${asked.id}/allow`, confirmed('connector', code))
+  t.equal(outcome(await server.send('POST', `/api/connections/${asked.id}/allow`, { token })), '401 password_required')
+  t.equal(outcome(await allow('abcd-efgh')), '401 credentials_wrong')
+  t.equal(outcome(await allow(await codeOf(token, 'connector'))), '204')
+  const { json: { token: made } } = await server.send('POST', `/api/connections/${asked.id}/token`, { json: { secret: asked.secret } })
+  const list = () => server.send('GET', '/api/files', { token: made })
+  t.equal((await list()).status, 200)
+  clock.advance(30 * DAY)
+  t.equal(outcome(await list()), '401 sign_in_required')
+  clock.advance(-30 * DAY)
+})
+
+test('an outage of the provider ends no session and no token', async t => {
+  const failing = await startProvider(t)
+  const own = await startServer(t, { ...unlimited, ...failing.settings })
+  const { token, headers } = await registerIdentity(own, failing, 'ann')
+  const made = (await own.send('POST', '/api/tokens', { ...confirmed('ann', await codeOf(token, 'ann', own, failing)), json: { name: 'a program', scopes: ['account'] } })).json.token
+  const { flow, url } = await begin(own)
+  const json = { flow, response: failing.signIn(url, as('ann')) }
+  await failing.close()
+  t.equal(outcome(await own.send('POST', '/api/session/oidc', { json })), '503 provider_unavailable')
+  t.equal((await own.send('GET', '/api/session', { headers })).status, 200)
+  for (const each of [token, made]) t.equal((await account(each, own)).status, 200)
+})
+
+test('of a sign-in, and at the same time the removal of its identity or a first factor, no session stays', async t => {
+  const ends: Record<string, (user: [string, string], id: number) => Promise<unknown>> = {
+    removal: (user, id) => server.send('DELETE', `/api/identities/${id}`, { user }),
+    'first factor': user => turnOn(server, user)
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    for (let round = 0; round < 6; round++) {
+      const { user } = await signUp(server)
+      const person = as(`race ${name} ${round}`)
+      const { id } = (await goThrough(server, provider, person, { path: '/api/identities', begins: { user } })).json
+      const [session] = await Promise.all([goThrough(server, provider, person), end(user, id)])
+      t.match(outcome(session), /^(?:20[01]|401 credentials_wrong)$/, name)
+      if (session.status !== 201) continue
+      const headers = { cookie: String(session.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': session.json.key }
+      t.equal((await server.send('GET', '/api/session', { headers })).status, 204, name)
+      t.equal(outcome(await account(session.json.token)), '401 token_revoked', name)
+    }
+  }
+})
+
+test('an identity registers within the limits of a network, and only over TLS where a proxy says how it came', async t => {
+  const own = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', ...provider.settings, REGISTRATIONS_PER_HOUR: '1', TRUST_PROXY: '127.0.0.1' })
+  const headers = (protocol: string) => ({ 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': protocol })
+  const go = async (sub: string) => {
+    const { url, flow } = await begin(own, '/api/session/oidc', { headers: headers('https') })
+    return own.send('POST', '/api/session/oidc', { headers: headers('https'), json: { flow, response: provider.signIn(url, as(sub)) } })
+  }
+  const register = async (sub: string) => {
+    const { json: { registration } } = await go(sub)
+    return own.send('POST', '/api/session/oidc/registration', { headers: headers('https'), json: { registration, username: sub } })
+  }
+  t.equal(outcome(await register('one')), '201')
+  t.equal(outcome(await register('two')), '429 too_many_registrations')
+  const json = { flow: 'a', response: 'a' }
+  for (const [path, body] of [['/options', undefined], ['', json], ['/registration', { registration: 'a', username: 'a' }]] as const) {
+    t.equal(outcome(await own.send('POST', `/api/session/oidc${path}`, { headers: headers('http'), json: body })), '403 tls_required', path)
+  }
+})
+
 /** An account with a password, where users can't register one. */
 async function addUser (dataDir: string, name = 'with-password') {
   await runBin(['user', 'add', name], { DATA_DIR: dataDir }, PASSWORD)
@@ -290,6 +385,28 @@ test('the same subject at another issuer is somebody else', async t => {
   const second = await startServer(t, { ...settings, ...other.settings })
   t.match(await goThrough(second, other, as('ann')), { status: 200, json: { registration: String } })
   t.equal(outcome(await goThrough(second, other, as('ann', { iss: provider.issuer }))), '401 oidc_refused')
+})
+
+test('the first second factor ends an identity that a thief has connected with the password alone, and its sessions', async t => {
+  const factors: Record<string, (user: [string, string]) => Promise<unknown>> = {
+    'one-time codes': user => turnOn(server, user),
+    'a passkey': user => registerPasskey(server, user, new Authenticator('http://localhost:5000'))
+  }
+  for (const [name, add] of Object.entries(factors)) {
+    const { user } = await signUp(server)
+    const personal = await personalToken(server, user, ['account'])
+    const thief = as(`thief with ${name}`)
+    const connect = { path: '/api/identities', begins: { user } }
+    t.equal((await goThrough(server, provider, thief, connect)).status, 201)
+    const session = await goThrough(server, provider, thief)
+    const begun = await begin(server, '/api/identities', { user })
+    await add(user)
+    t.equal(outcome(await account(session.json.token)), '401 token_revoked', name)
+    t.strictSame((await server.send('GET', '/api/identities', { token: personal })).json, { identities: [] }, name)
+    t.match(await goThrough(server, provider, thief), { status: 200, json: { registration: String } }, name)
+    const json = { flow: begun.flow, response: provider.signIn(begun.url, thief) }
+    t.equal(outcome(await server.send('POST', '/api/identities', { user, json })), '401 second_factor_required', name)
+  }
 })
 
 test('a new password, by its owner, a reset or the operator, ends an identity that a thief has connected', async t => {

@@ -38,7 +38,7 @@ t.test('a browser gets the page at /, whose policy allows only what it needs', a
   const server = await sharedServer()
   const answer = await visit(server)
   t.equal(answer.status, 200)
-  const settings = '<html lang="en" data-registration="open" data-links="off" data-link-max-days="30" data-trash="on" data-oidc="" data-oidc-url="">'
+  const settings = '<html lang="en" data-registration="open" data-links="off" data-link-max-days="30" data-trash="on" data-passkey-host="localhost" data-oidc="" data-oidc-url="">'
   t.equal(answer.text, bytesOf('index.html').toString().replace(/<html [^>]*>/, settings))
   t.strictSame(String(answer.headers['content-security-policy']).split(';'), POLICY)
   t.match(answer.headers, {
@@ -73,14 +73,14 @@ t.test('a program gets the service information, without the headers of the page'
 
 t.test('the page knows whether registration is open, whether there are links and how long they last, and whether deleted files are kept', async t => {
   const { text } = await visit(await sharedServer({ REGISTRATION: 'closed', LINKS: 'on', LINK_MAX_DAYS: '7', KEEP_DAYS: '0' }))
-  t.match(text, 'data-registration="closed" data-links="on" data-link-max-days="7" data-trash="off" data-oidc="" data-oidc-url=""')
+  t.match(text, 'data-registration="closed" data-links="on" data-link-max-days="7" data-trash="off" data-passkey-host="localhost" data-oidc="" data-oidc-url=""')
 })
 
 t.test('the page knows the name of the identity provider, the address to which it sends people back, and that only identities register', async t => {
   const settings = { OIDC_ISSUER: 'https://id.example.org', OIDC_CLIENT_ID: 'x', OIDC_ALLOW: 'groups=staff', PUBLIC_URL: 'https://files.example.org/store' }
   for (const [name, shown] of [['Our house', 'Our house'], ['', 'id.example.org']]) {
     const { text } = await visit(await sharedServer({ ...settings, OIDC_NAME: String(name) }))
-    t.match(text, `data-oidc="${shown}" data-oidc-url="https://files.example.org/store/"`)
+    t.match(text, `data-passkey-host="files.example.org" data-oidc="${shown}" data-oidc-url="https://files.example.org/store/"`)
     t.match(text, 'data-registration="oidc"')
   }
 })
@@ -219,7 +219,7 @@ t.test('a checkout without a build has no page, and the log says so once', async
   const warnings: unknown[] = []
   const log = { warn: (text: string) => { warnings.push(text) } } as Parameters<typeof findPage>[1]
   const settings = {
-    hasWebPage: true, registration: 'open', hasLinks: false, linkMaxDays: 30, retentionPolicy: { milliseconds: 0, versions: 0 }, identityProvider: undefined, publicUrl: undefined
+    hasWebPage: true, registration: 'open', hasLinks: false, linkMaxDays: 30, retentionPolicy: { milliseconds: 0, versions: 0 }, identityProvider: undefined, publicUrl: undefined, passkeyHost: undefined
   } as const
   t.equal(await findPage(settings, log, t.testdir()), undefined)
   t.equal(warnings.length, 1)

@@ -28,6 +28,8 @@ t.test('passkeys belong to the host of PUBLIC_URL, which must be a name with TLS
   for (const [PUBLIC_URL, host] of Object.entries(hosts)) {
     const server = await startServer(t, { ...unlimited, PUBLIC_URL, DATA_DIR: folder })
     t.match((await server.send('GET', '/')).json, { passkeyHost: host, secondFactor: 'optional' }, PUBLIC_URL)
+    const page = await server.send('GET', '/', { headers: { accept: 'text/html' } })
+    t.match(page.text, `data-passkey-host="${host ?? ''}"`, PUBLIC_URL)
     const options = await server.send('POST', '/api/session/passkey/options')
     t.match(options, host === null ? { status: 409, json: { code: 'passkeys_unavailable' } } : { status: 200, json: { rpId: host } }, PUBLIC_URL)
     if (PUBLIC_URL === 'http://127.0.0.1:5000') {

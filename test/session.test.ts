@@ -50,7 +50,7 @@ t.test('a password begins a session, whose cookie gives a new access token after
   const { user } = await signUp(server, 'Zoë')
   const begun = await server.send('POST', '/api/session', { user })
   t.equal(begun.status, 201)
-  t.strictSame(Object.keys(begun.json).sort(), ['duration', 'key', 'sessionId', 'token', 'username'])
+  t.strictSame(Object.keys(begun.json).sort(), ['duration', 'hasPassword', 'key', 'sessionId', 'token', 'username'])
   t.match(begun.json, { duration: 600, username: 'Zoë' })
   const { json: { tokens } } = await server.send('GET', '/api/tokens', { token: begun.json.token })
   t.strictSame(tokens.filter(({ kind }: { kind: string }) => kind === 'session').map(({ id }: { id: number }) => id), [begun.json.sessionId])
@@ -63,7 +63,7 @@ t.test('a password begins a session, whose cookie gives a new access token after
   const given = [begun.json.token]
   for (const cookie of [pair, `other=1; ${pair}`, `${pair}; other=1`]) {
     const renewed = await getSession(server, { cookie, key })
-    t.match(renewed, { status: 200, json: { duration: 600, username: 'Zoë', sessionId: begun.json.sessionId } })
+    t.match(renewed, { status: 200, json: { duration: 600, username: 'Zoë', hasPassword: true, sessionId: begun.json.sessionId } })
     t.equal(renewed.headers['set-cookie'], undefined, 'the cookie stays as it is')
     t.equal(renewed.json.key, undefined, 'the key is returned once')
     given.push(renewed.json.token)

@@ -41,7 +41,8 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
       description: 'Registers a passkey, of which an account has at most 20. It signs in without a password, and ' +
         '`confirmPasskey` uses it beside one. If it is the first second factor of the account, the response has ' +
         'recovery codes, and all sessions and access tokens end but personal access tokens, theirs, and the ' +
-        'session in use: the one of the cookie and the key of the request, or `sessionId`.',
+        'session in use: the one of the cookie and the key of the request, or `sessionId`. Identities of the account ' +
+        'end, too.',
       curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"my ' +
         'phone","credential":<credential>}\' http://127.0.0.1:5000/api/passkeys',
       body: Type.Ref(NewPasskey),

@@ -52,7 +52,7 @@ export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securi
       description: 'Turns on the secret that `createTotp` returned, in place of an earlier one, after a code of ' +
         'it. If it is the first second factor of the account, the response has recovery codes, and all sessions ' +
         'and access tokens end but personal access tokens, theirs, and the session in use: the one of the cookie ' +
-        'and the key of the request, or `sessionId`.',
+        'and the key of the request, or `sessionId`. Identities of the account end, too.',
       curl: 'curl -f -u test_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"code":"<code>"}\' ' +
         'http://127.0.0.1:5000/api/second-factor/totp',
       body: Type.Ref(TotpCode),

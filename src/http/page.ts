@@ -13,10 +13,13 @@ export interface Page {
   readonly linkHtml: string
 }
 
-type PageSettings = Pick<
+interface PageSettings extends Pick<
   Config,
   'hasWebPage' | 'registration' | 'hasLinks' | 'linkMaxDays' | 'retentionPolicy' | 'identityProvider' | 'publicUrl'
->
+> {
+  /** The host that passkeys belong to; undefined if the server can't have any. */
+  readonly passkeyHost: string | undefined
+}
 
 /** The build replaces this folder. A running server knows the files that were there at its start. */
 const FOLDER = join(packageFolder, 'dist/page')
@@ -39,13 +42,15 @@ export async function findPage (
 
 /** The HTML with the settings that scripts read from its first element. */
 function withSettings (
-  html: string, { registration, hasLinks, linkMaxDays, retentionPolicy, identityProvider, publicUrl }: PageSettings
+  html: string,
+  { registration, hasLinks, linkMaxDays, retentionPolicy, passkeyHost, identityProvider, publicUrl }: PageSettings
 ): string {
   const values = {
     registration,
     links: hasLinks ? 'on' : 'off',
     'link-max-days': linkMaxDays,
     trash: retentionPolicy.milliseconds > 0 ? 'on' : 'off',
+    ...passkeyHost !== undefined && { 'passkey-host': passkeyHost },
     ...identityProvider && { oidc: identityProvider.name, 'oidc-url': `${publicUrl}/` }
   }
   return Object.entries(values).reduce(

@@ -170,7 +170,7 @@ export const changeIdentityRoutes: Routes = async (app, { identities, securityLo
       operationId: 'connectIdentity',
       summary: 'Connect an identity',
       description: 'Connects an identity, of which an account has at most five: it signs the account in without the ' +
-        'password. A new password ends all of them.',
+        'password. A new password ends all of them, and so does the first second factor.',
       curl: `curl -f -u test_user:pwd ${IDENTITY_CURL} http://127.0.0.1:5000/api/identities`,
       body: Type.Ref(ProviderAnswer),
       response: {

@@ -65,7 +65,8 @@ export function createFactorChanges (
       if (factorCount > 0) return false
       yield * setRecoveryCodes(id, first.recoveryCodes)
       yield * tokenRemover.removeSignedIn(id, first.sessionId)
-      // A thief may have made them known with the password alone.
+      // A thief may have connected one, or made a network known, with the password alone.
+      yield * removeFrom(identities, id)
       yield * query(db => db.delete(accountNetworks)
         .where(and(eq(accountNetworks.accountId, id), ne(accountNetworks.network, first.network ?? ''))))
       return true

@@ -9,8 +9,8 @@ import type { Services } from './services.ts'
  * Second factors: a part of the contract of {@link Metadata}. `factorCount` of an account is the number of its
  * factors: one-time codes are one, each passkey is one. Each write that adds, replaces or removes a factor changes
  * `factorVersion`, and ends the reset of the account. The first factor also deletes the sessions and access tokens of
- * the account, but not personal tokens, what was issued for them, and the session that stays, and no other network
- * than that of the factor stays known. With the last one the recovery codes go.
+ * the account, but not personal tokens, what was issued for them, and the session that stays. It deletes the identities
+ * of the account, and no other network than that of the factor stays known. With the last one the recovery codes go.
  */
 export type FactorRepository = ReturnType<typeof createFactors>
 

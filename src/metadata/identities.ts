@@ -29,7 +29,8 @@ export const findUnopened = (issuer: string) => sql<{ username: string }>`SELECT
 
 /**
  * Identities at providers: a part of the contract of {@link Metadata}. An identity has one account. Each write that
- * adds or removes one changes `factorVersion` of the account, and ends its reset and its codes.
+ * adds or removes one changes `factorVersion` of the account, and ends its reset and its codes. A new password and the
+ * first second factor end all identities of an account.
  */
 export type IdentityRepository = ReturnType<typeof createIdentities>
 

@@ -19,7 +19,7 @@ import { lastOf } from './paths.ts'
 import { ProblemText } from './problem.tsx'
 import { signIn, signOut } from './session.ts'
 import { session } from './session-state.ts'
-import { isProviderHere, providerName } from './settings.ts'
+import { isProviderHere } from './settings.ts'
 import { Shortcuts, showShortcuts } from './shortcuts.tsx'
 import { CredentialForm, PasskeySignIn, SignIn } from './sign-in.tsx'
 import { texts } from './texts.ts'
@@ -72,9 +72,13 @@ function Content () {
       {state.kind === 'ended' && (
         <Dialog title={texts.sign.endedTitle}>
           <p>{texts.sign.ended}</p>
-          {providerName !== '' && isProviderHere && <ProviderSignIn />}
-          <CredentialForm label={texts.sign.in} isNew={false} username={state.username} action={signIn} />
-          <PasskeySignIn />
+          {isProviderHere && <ProviderSignIn isOnly={!state.hasPassword} />}
+          {(state.hasPassword || !isProviderHere) && (
+            <>
+              <CredentialForm label={texts.sign.in} isNew={false} username={state.username} action={signIn} />
+              <PasskeySignIn />
+            </>
+          )}
           <button type='button' class='link' onClick={() => location.reload()}>{texts.sign.asAnother}</button>
         </Dialog>
       )}

@@ -9,7 +9,14 @@ export type SessionState =
   | { readonly kind: 'loading' }
   | { readonly kind: 'none' }
   | { readonly kind: 'unreachable', readonly error: unknown }
-  | { readonly kind: 'open' | 'ended', readonly username: string, readonly sessionId: number }
+  | { readonly kind: 'open' | 'ended' } & SessionOwner
+
+/** Whose session it is. `hasPassword`: without one, only the identity provider signs this user in. */
+export interface SessionOwner {
+  readonly username: string
+  readonly hasPassword: boolean
+  readonly sessionId: number
+}
 
 /** Whether a user is signed in. */
 export const session = signal<SessionState>({ kind: 'loading' })

@@ -7,15 +7,13 @@ import { withProof } from './factors/proof.ts'
 import { forget } from './kept.ts'
 import { forgetPictures } from './pictures/kept-pictures.ts'
 import { loadKey, removeKey, saveKey } from './session-key.ts'
-import { session, usernameOf, type SessionState } from './session-state.ts'
+import { session, usernameOf, type SessionOwner, type SessionState } from './session-state.ts'
 import { providerName } from './settings.ts'
 import { texts } from './texts.ts'
 
-interface OpenSession {
+interface OpenSession extends SessionOwner {
   readonly token: string
   readonly duration: number
-  readonly username: string
-  readonly sessionId: number
 }
 
 /** The token of the last sign-in, until it is first used. */
@@ -228,11 +226,11 @@ function tellWindows (news: News): void {
   windows.postMessage(news)
 }
 
-function open (found: OpenSession): void {
+function open ({ username, hasPassword, sessionId }: OpenSession): void {
   if (isLeaving) return
   const before = usernameOf(session.value)
-  if (before !== '' && before !== found.username) return startAnew()
-  session.value = { kind: 'open', username: found.username, sessionId: found.sessionId }
+  if (before !== '' && before !== username) return startAnew()
+  session.value = { kind: 'open', username, hasPassword, sessionId }
 }
 
 /** Loads the page again, so that nothing of the user stays in memory. */

@@ -1,7 +1,7 @@
 import { folder } from './folder.ts'
 
 const {
-  registration, links, linkMaxDays: maxDays, trash, oidc = '', oidcUrl = ''
+  registration, links, linkMaxDays: maxDays, trash, passkeyHost: passkeys = '', oidc = '', oidcUrl = ''
 } = document.documentElement.dataset
 
 /** Whether anybody can create an account. */
@@ -18,6 +18,9 @@ export const linkMaxDays = Number(maxDays)
 
 /** Whether deleted files go to a trash. */
 export const hasTrash = trash !== 'off'
+
+/** The host that passkeys belong to; empty if the server can't have any. */
+export const passkeyHost = passkeys
 
 /** Name of the identity provider that people can sign in with; empty if there is none. */
 export const providerName = oidc

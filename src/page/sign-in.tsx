@@ -2,7 +2,7 @@ import { MagicStoreError, type Password } from 'magicstore'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
 import { ActionButton } from './action-button.tsx'
-import { usePasskeys } from './factors/use-passkeys.ts'
+import { passkeySupport } from './factors/passkey-support.ts'
 import { fieldsOf, PasswordField } from './fields.tsx'
 import { goToProvider } from './identities/flows.ts'
 import { Logo } from './icon.tsx'
@@ -66,9 +66,8 @@ function ProviderWay () {
 
 /** A button that signs in without a password, where passkeys can be used. */
 export function PasskeySignIn ({ onEntered }: { onEntered?: () => Promise<void> }) {
-  const { isUsable } = usePasskeys()
   const entering = useAction(async () => signInWithPasskey().then(onEntered))
-  if (!isUsable) return null
+  if (!passkeySupport().isUsable) return null
   return (
     <>
       <ActionButton action={entering}>{texts.sign.inWithPasskey}</ActionButton>

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { useAction } from './use-action.ts'
 
-interface Loaded<Value> {
+export interface Loaded<Value> {
   /** Undefined until it is first loaded. It stays while it is loaded again. */
   readonly value: Value | undefined
   readonly error: unknown

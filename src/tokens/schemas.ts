@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { User } from '../accounts/schemas.ts'
+import { Account, User } from '../accounts/schemas.ts'
 import { NextId } from '../http/pagination.ts'
 import {
   Id, Int32, NullableText, NullableTimestamp, ONE_LINE, OneOf, SharedObject, Text, Timestamp
@@ -21,6 +21,7 @@ export const AccessToken = SharedObject('AccessToken', 'An access token and its 
 export const Session = SharedObject('Session', 'An access token of a session.', {
   ...AccessToken.properties,
   username: User.properties.username,
+  hasPassword: Account.properties.hasPassword,
   sessionId: Id('Id of the session in the list of tokens.', 21)
 })
 

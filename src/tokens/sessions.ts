@@ -5,7 +5,7 @@ import { originOf } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
 import { publicFolder } from '../http/links.ts'
 import { SESSION_KEY } from '../http/cors.ts'
-import type { TokenAndAccount } from '../metadata/records.ts'
+import { type AccountRecord, NO_PASSWORD, type TokenAndAccount } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { factorsOf, type SessionClient } from './tokens.ts'
@@ -91,7 +91,7 @@ export function createSessionRequests (
         if (issued === undefined) throw new Problem('credentials_wrong')
         securityLog.record({ kind: 'session_created', account, ...origin })
         reply.setCookie(cookieName(request), secrets.cookie, { ...attributesFor(request), maxAge })
-        return { ...issued, key: secrets.key, username: account.username, sessionId: session.id }
+        return { ...issued, key: secrets.key, ...ownerOf(account), sessionId: session.id }
       } catch (error) {
         // The client never gets its secrets.
         await metadata.tokens.remove(account.id, session.id).catch(() => {})
@@ -109,7 +109,7 @@ export function createSessionRequests (
       const { account, token } = found
       const signedIn = { account, factors: factorsOf(token) }
       const issued = await ifNot('token_revoked', tokens.issue(signedIn, originOf(request), token))
-      return issued && { ...issued, username: account.username, sessionId: token.id }
+      return issued && { ...issued, ...ownerOf(account), sessionId: token.id }
     },
 
     /** The id of the session that the request has; undefined if it has none. */
@@ -124,6 +124,11 @@ export function createSessionRequests (
       if (request.cookies[name] !== undefined) reply.clearCookie(name, attributesFor(request))
     }
   }
+}
+
+/** What the page needs to know of the account. */
+function ownerOf ({ username, passwordHash }: AccountRecord) {
+  return { username, hasPassword: passwordHash !== NO_PASSWORD }
 }
 
 function cookieName ({ protocol }: FastifyRequest): string {

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import t from 'tap'
+import { Database } from '#src/metadata/sqlite/driver.ts'
 import { report } from '../kit/backups.ts'
 import { runCommand } from '../kit/commands.ts'
+import { DAY } from '../kit/durations.ts'
 import { begin, goThrough, outcome, registerIdentity, startProvider } from '../kit/identity-provider.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { startRealProvider } from '../kit/real-provider.ts'
@@ -53,6 +55,34 @@ t.test('a flow that begins at one server ends at another, once over three', asyn
   const offers = await Promise.all(servers.map(server => goThrough(server, provider, { claims: { sub: 'bob' } })))
   const made = await Promise.all(offers.map(({ json: { registration } }, index) => (servers[index] ?? one).send('POST', `${SESSION}/registration`, { json: { registration, username: `bob-${index}` } })))
   t.strictSame(made.map(outcome).sort(), ['201', '409 identity_taken', '409 identity_taken'])
+
+  for (let round = 0; round < 4; round++) {
+    const name = `both-${round}`
+    const user: [string, string] = [name, PASSWORD]
+    await runBin(['user', 'add', name], store, PASSWORD)
+    const { json: { id } } = await goThrough(one, provider, { claims: { sub: name } }, { path: '/api/identities', begins: { user } })
+    const [session] = await Promise.all([
+      goThrough(two, provider, { claims: { sub: name } }), three.send('DELETE', `/api/identities/${id}`, { user })
+    ])
+    t.match(outcome(session), /^(?:20[01]|401 credentials_wrong)$/)
+    if (session.status !== 201) continue
+    const headers = { cookie: String(session.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': session.json.key }
+    for (const server of servers) t.equal((await server.send('GET', '/api/session', { headers })).status, 204, 'of a sign-in at one, and the removal of its identity at another')
+  }
+})
+
+t.test('a flow outlives a restart and a rotation of the signing keys', async t => {
+  const provider = await startProvider(t)
+  const settings = { DATA_DIR: t.testdir(), ...unlimited, ...provider.settings }
+  const first = await startServer(t, settings)
+  await registerIdentity(first, provider, 'ann')
+  const { url, flow } = await begin(first)
+  t.match(await runCommand(['keys', 'rotate'], settings), { code: 0 })
+  await first.close()
+  const second = await startServer(t, settings)
+  const json = { flow, response: provider.signIn(url, { claims: { sub: 'ann' } }) }
+  t.equal(outcome(await second.send('POST', SESSION, { json })), '201')
+  t.equal(outcome(await second.send('POST', SESSION, { json })), '401 oidc_refused', 'once')
 })
 
 t.test('the operator sees identities, and removes a password if an identity of this provider is left', async t => {
@@ -130,14 +160,23 @@ t.test('a backup has the identities, from each database to the other, and restor
   const [first, shared, last] = [join(root, 'first'), await postgres.newDatabase(), join(root, 'last')]
   const server = await startServer(t, { DATA_DIR: first, ...unlimited, ...provider.settings })
   const { token } = await registerIdentity(server, provider, 'ann')
+  const { json: { code } } = await goThrough(server, provider, { claims: { sub: 'ann' } }, { path: '/api/identities/confirm', begins: { token } })
+  const made = await server.send('POST', '/api/tokens', { user: ['ann', ''], headers: { 'one-time-code': code }, json: { name: 'a program', scopes: ['account'] } })
+  t.equal(outcome(made), '201')
+  const program = { token: made.json.token }
   await server.close()
+  // Her last sign-in is old.
+  const database = new Database(join(first, 'magicstore.db'))
+  database.prepare('UPDATE accounts SET provider_sign_in_at = provider_sign_in_at - ?').run(30 * DAY)
+  database.close()
   await runCommand(['backup', join(root, 'one')], { DATA_DIR: first })
   const middle = { DATA_DIR: join(root, 'middle'), DATABASE_URL: shared }
   t.match(await report(['restore', join(root, 'one')], middle), { identities: 1 })
   await runCommand(['backup', join(root, 'two')], middle)
   t.match(await runCommand(['restore', join(root, 'two')], { DATA_DIR: last }), { code: 0, stdout: /identities that were removed after the backup sign in again/ })
   const restored = await startServer(t, { DATA_DIR: last, ...unlimited, ...provider.settings })
+  t.equal(outcome(await restored.send('GET', '/api/account', program)), '401 sign_in_required', 'her tokens rest as before')
   t.match(await goThrough(restored, provider, { claims: { sub: 'ann' } }), { status: 201, json: { username: 'ann' } })
   t.match((await restored.send('GET', '/api/identities', { token: (await goThrough(restored, provider, { claims: { sub: 'ann' } })).json.token })).json, { identities: [{ id: 1 }] })
-  t.type(token, 'string')
+  t.equal((await restored.send('GET', '/api/account', program)).status, 200, 'and work again after her sign-in')
 })

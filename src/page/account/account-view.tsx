@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { loadIdentities } from '../identities/identities.ts'
 import { texts } from '../later-texts.ts'
 import { providerName } from '../settings.ts'
 import { useLoaded } from '../use-loaded.ts'
@@ -18,10 +19,11 @@ import { loadTokens } from './tokens.ts'
 export function AccountView () {
   const account = useLoaded(loadAccount)
   const { value: tokens, error, reload } = useLoaded(loadTokens)
+  const identities = useLoaded(async () => providerName === '' ? [] : loadIdentities())
   const [changes, setChanges] = useState(0)
   async function refresh (): Promise<void> {
     setChanges(changes + 1)
-    await reload()
+    await Promise.all([reload(), identities.reload()])
   }
   // Where there is a provider, nothing asks for a password until it is known whether there is one.
   const hasPassword = account.value?.hasPassword ?? (providerName === '' ? true : undefined)
@@ -32,9 +34,11 @@ export function AccountView () {
       <ProfileSection account={account.value} error={account.error} reload={account.reload} />
       <LanguageSection />
       {hasPassword === true && <PasswordSection reload={refresh} />}
-      {hasPassword === true && <FactorSection onChanged={refresh} />}
+      {hasPassword === true && (
+        <FactorSection hasIdentities={providerName !== '' && identities.value?.length !== 0} onChanged={refresh} />
+      )}
       {providerName !== '' && hasPassword !== undefined && (
-        <IdentitySection hasPassword={hasPassword} onChanged={refresh} />
+        <IdentitySection hasPassword={hasPassword} identities={identities} onChanged={refresh} />
       )}
       <DevicesSection hasPassword={hasPassword} onConnected={refresh} />
       {hasPassword !== undefined && (

@@ -21,12 +21,14 @@ export type FactorStep =
 
 interface FactorDialogProps {
   step: FactorStep
+  /** Whether a new factor is the first one, and ends identities. */
+  endsIdentities: boolean
   onStep: (step: FactorStep | undefined) => void
   onChanged: () => void
 }
 
 /** The dialog of a step. */
-export function FactorDialog ({ step, onStep, onChanged }: FactorDialogProps) {
+export function FactorDialog ({ step, endsIdentities, onStep, onChanged }: FactorDialogProps) {
   const close = () => onStep(undefined)
   /** Recovery codes are shown before anything else. */
   const finish = (notice: string | undefined, codes: readonly string[] | null = null) => {
@@ -41,7 +43,11 @@ export function FactorDialog ({ step, onStep, onChanged }: FactorDialogProps) {
       const start = async (account: Password) => {
         onStep({ kind: 'confirm totp', account, totp: await startTotp(account) })
       }
-      return <PasswordDialog key='start' title={title} label={words.continue} action={start} onClose={close} />
+      return (
+        <PasswordDialog key='start' title={title} label={words.continue} action={start} onClose={close}>
+          {endsIdentities && <p>{texts.identities.endWithFactor}</p>}
+        </PasswordDialog>
+      )
     }
     case 'confirm totp':
       return (
@@ -58,18 +64,23 @@ export function FactorDialog ({ step, onStep, onChanged }: FactorDialogProps) {
       )
     }
     default:
-      return <ChangeDialog key={step.kind} step={step} onClose={close} onFinish={finish} />
+      return (
+        <ChangeDialog
+          key={step.kind} step={step} endsIdentities={endsIdentities} onClose={close} onFinish={finish}
+        />
+      )
   }
 }
 
 interface ChangeDialogProps {
   step: Extract<FactorStep, { kind: 'remove totp' | 'remove passkey' | 'add passkey' | 'new codes' }>
+  endsIdentities: boolean
   onClose: () => void
   onFinish: (notice: string | undefined, codes?: readonly string[] | null) => void
 }
 
 /** A change that takes the password, and nothing more. */
-function ChangeDialog ({ step, onClose, onFinish }: ChangeDialogProps) {
+function ChangeDialog ({ step, endsIdentities, onClose, onFinish }: ChangeDialogProps) {
   if (step.kind === 'add passkey') {
     const add = async (account: Password, fields: FormData) => {
       const name = String(fields.get('name'))
@@ -77,6 +88,7 @@ function ChangeDialog ({ step, onClose, onFinish }: ChangeDialogProps) {
     }
     return (
       <PasswordDialog title={words.addPasskey} label={words.addPasskey} action={add} onClose={onClose}>
+        {endsIdentities && <p>{texts.identities.endWithFactor}</p>}
         <PasskeyNameField />
       </PasswordDialog>
     )

@@ -1,7 +1,7 @@
 import type { Passkey, SecondFactor } from 'magicstore'
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { usePasskeys } from '../factors/use-passkeys.ts'
+import { passkeySupport } from '../factors/passkey-support.ts'
 import { formatDate } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -14,8 +14,14 @@ import { Section, Unloaded } from './section.tsx'
 
 const words = texts.factors
 
+interface FactorSectionProps {
+  /** Whether the account may have identities at the provider, which the first factor ends. */
+  hasIdentities: boolean
+  onChanged: () => Promise<void>
+}
+
 /** The second factors of the account. */
-export function FactorSection ({ onChanged }: { onChanged: () => Promise<void> }) {
+export function FactorSection ({ hasIdentities, onChanged }: FactorSectionProps) {
   const { value: factors, error, reload } = useLoaded(() => call(store => store.getSecondFactor()))
   const [step, setStep] = useState<FactorStep>()
   const refresh = () => { void Promise.all([reload(), onChanged()]) }
@@ -31,7 +37,12 @@ export function FactorSection ({ onChanged }: { onChanged: () => Promise<void> }
             <ProblemText error={error} />
           </>
         )}
-      {step !== undefined && <FactorDialog step={step} onStep={setStep} onChanged={refresh} />}
+      {step !== undefined && (
+        <FactorDialog
+          step={step} endsIdentities={hasIdentities && factors !== undefined && !hasAny(factors)} onStep={setStep}
+          onChanged={refresh}
+        />
+      )}
     </Section>
   )
 }
@@ -77,7 +88,7 @@ function TotpPart ({ totp, onStep }: StepProps & { totp: SecondFactor['totp'] })
 }
 
 function PasskeyPart ({ passkeys, onStep }: StepProps & { passkeys: Passkey[] }) {
-  const { isUsable, reason } = usePasskeys()
+  const { isUsable, reason } = passkeySupport()
   return (
     <>
       <Part title={words.passkeys} hint={reason ?? words.passkeysHint}>

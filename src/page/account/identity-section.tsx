@@ -1,9 +1,7 @@
 import type { Password } from 'magicstore'
 import { useState } from 'preact/hooks'
 import { formatDate, formatTime } from '../format.ts'
-import {
-  beginConnection, connectIdentity, loadIdentities, removeIdentity, type Identity
-} from '../identities/identities.ts'
+import { beginConnection, connectIdentity, removeIdentity, type Identity } from '../identities/identities.ts'
 import type { ProviderAnswer } from '../identities/other-window.ts'
 import { useProvider } from '../identities/use-provider.ts'
 import { Waiting } from '../identities/waiting.tsx'
@@ -11,17 +9,21 @@ import { texts } from '../later-texts.ts'
 import { notify } from '../notices.tsx'
 import { ProblemText } from '../problem.tsx'
 import { isProviderHere, providerUrl } from '../settings.ts'
-import { useLoaded } from '../use-loaded.ts'
+import type { Loaded } from '../use-loaded.ts'
 import { PasswordDialog } from './password-dialog.tsx'
 import { Section, Unloaded } from './section.tsx'
 
 const words = texts.identities
 
-interface IdentitySectionProps { hasPassword: boolean, onChanged: () => Promise<void> }
+interface IdentitySectionProps {
+  hasPassword: boolean
+  identities: Loaded<Identity[]>
+  onChanged: () => Promise<void>
+}
 
 /** The identities that sign the account in. To change them takes the password. */
-export function IdentitySection ({ hasPassword, onChanged }: IdentitySectionProps) {
-  const { value: identities, error, reload } = useLoaded(loadIdentities)
+export function IdentitySection ({ hasPassword, identities, onChanged }: IdentitySectionProps) {
+  const { value, error, reload } = identities
   const [answer, setAnswer] = useState<ProviderAnswer>()
   const [removed, setRemoved] = useState<Identity>()
   const connecting = useProvider(beginConnection, setAnswer)
@@ -29,7 +31,7 @@ export function IdentitySection ({ hasPassword, onChanged }: IdentitySectionProp
     setAnswer(undefined)
     setRemoved(undefined)
     notify({ text: notice })
-    await Promise.all([reload(), onChanged()])
+    await onChanged()
   }
   const connect = async (account: Password) => {
     if (answer !== undefined) await connectIdentity(account, answer)
@@ -47,9 +49,9 @@ export function IdentitySection ({ hasPassword, onChanged }: IdentitySectionProp
       {!isProviderHere && <p>{words.elsewhere} <a href={providerUrl}>{providerUrl}</a></p>}
       <Waiting isWaiting={connecting.isWaiting} />
       <ProblemText error={connecting.error} />
-      {identities === undefined
+      {value === undefined
         ? <Unloaded error={error} reload={reload} />
-        : <IdentityList identities={identities} onRemove={hasPassword ? setRemoved : undefined} />}
+        : <IdentityList identities={value} onRemove={hasPassword ? setRemoved : undefined} />}
       {answer !== undefined && (
         <PasswordDialog
           title={words.connectTitle} label={words.connectLabel} action={connect} onClose={() => setAnswer(undefined)}

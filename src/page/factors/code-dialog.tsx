@@ -7,7 +7,7 @@ import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 import { confirmWithPasskey, type Proof } from './passkeys.ts'
 import type { Demand } from './proof.ts'
-import { usePasskeys } from './use-passkeys.ts'
+import { passkeySupport } from './passkey-support.ts'
 
 const words = texts.factors
 
@@ -18,11 +18,11 @@ type Kind = 'totp' | 'recovery'
  */
 export function CodeDialog ({ demand }: { demand: Demand }) {
   const { proof, factors, note, error, isAnswered, answer, cancel } = demand
-  const { isUsable, reason } = usePasskeys()
+  const { isUsable, reason } = passkeySupport()
   const hasTotp = factors.includes('totp')
   const [chosen, setKind] = useState<Kind>()
   const hasPasskey = factors.includes('passkey')
-  const kind = chosen ?? (hasTotp ? 'totp' : hasPasskey && isUsable !== false ? undefined : 'recovery')
+  const kind = chosen ?? (hasTotp ? 'totp' : hasPasskey && isUsable ? undefined : 'recovery')
   const [sentKind, setSentKind] = useState<Kind>()
   const form = useRef<HTMLFormElement>(null)
   // A layout effect, so that it resets nothing that the user types next.
@@ -46,7 +46,7 @@ export function CodeDialog ({ demand }: { demand: Demand }) {
         </form>
       )}
       <div class='ways'>
-        {hasPasskey && isUsable === true &&
+        {hasPasskey && isUsable &&
           <PasskeyButton proof={proof} answer={answer} isFirst={kind === undefined} />}
         {hasPasskey && reason !== undefined && <p class='hint'>{reason}</p>}
         {others.map(other => (
@@ -79,11 +79,11 @@ interface PasskeyButtonProps { proof: Proof, answer: (code: string) => void, isF
 /** The button that uses a passkey; `isFirst`: no code is asked for. */
 function PasskeyButton ({ proof, answer, isFirst }: PasskeyButtonProps) {
   const confirming = useAction(async () => answer(await confirmWithPasskey(proof)))
-  const place = useRef<HTMLDivElement>(null)
-  useLayoutEffect(() => { if (isFirst) place.current?.querySelector('button')?.focus() }, [])
   return (
-    <div class='ways' ref={place}>
-      <ActionButton action={confirming} class={isFirst ? 'primary' : ''}>{words.usePasskey}</ActionButton>
+    <div class='ways'>
+      <ActionButton action={confirming} class={isFirst ? 'primary' : ''} data-autofocus={isFirst || undefined}>
+        {words.usePasskey}
+      </ActionButton>
       <ProblemText error={confirming.error} />
     </div>
   )

@@ -5,12 +5,13 @@ import { Dialog } from '../dialog.tsx'
 import { fieldsOf } from '../fields.tsx'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../later-texts.ts'
+import { providerName } from '../settings.ts'
 import { useAction } from '../use-action.ts'
 import { addPasskey, PasskeyNameField } from './passkey-form.tsx'
 import type { Demand } from './proof.ts'
 import { RecoveryCodes } from './recovery-codes.tsx'
 import { startTotp, TotpStep } from './totp-step.tsx'
-import { usePasskeys } from './use-passkeys.ts'
+import { passkeySupport } from './passkey-support.ts'
 
 const words = texts.factors
 
@@ -41,11 +42,12 @@ export function SetUpDialog ({ demand: { proof: account, answer, cancel } }: { d
 }
 
 function Choice ({ account, onStep }: { account: Password, onStep: (step: Step) => void }) {
-  const { isUsable, reason } = usePasskeys()
+  const { isUsable, reason } = passkeySupport()
   const starting = useAction(async () => onStep({ kind: 'totp', totp: await startTotp(account) }))
   return (
     <>
       <p>{words.setUpHint}</p>
+      {providerName !== '' && <p>{texts.identities.endWithFactor}</p>}
       <div class='ways'>
         <ActionButton action={starting} class='primary' data-autofocus>{words.setUpTotp}</ActionButton>
         <ProblemText error={starting.error} />

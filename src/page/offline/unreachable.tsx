@@ -37,5 +37,6 @@ async function openKept (error: unknown): Promise<void> {
   const username = isUnreachable(error) ? await keptAccount() : undefined
   if (username === undefined || session.peek().kind !== 'unreachable') return
   isOffline.value = true
-  session.value = { kind: 'open', username, sessionId: 0 }
+  // If the session has ended, both ways to sign in are offered.
+  session.value = { kind: 'open', username, hasPassword: true, sessionId: 0 }
 }

@@ -565,6 +565,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     toExisting: 'Es gibt schon ein Konto: stattdessen verbinden',
     existingTitle: 'Mit dem Passwort anmelden',
     existingHint: `Danach lässt sich ${provider} mit dem Konto verbinden.`,
+    endWithFactor: `Bestehende Verbindungen mit ${provider} enden dabei, denn wer das Passwort kannte, konnte selbst ` +
+      'eine anlegen. Die eigene danach neu anlegen.',
     refusals: {
       identity_unknown: `Hier ist kein Konto mit dieser Identität bei ${provider} verbunden, oder es ist gesperrt.`,
       identity_not_allowed: `Die Anmeldung bei ${provider} hat geklappt, reicht aber nicht für diesen Server. ` +

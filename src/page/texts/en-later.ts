@@ -555,6 +555,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
     toExisting: 'I have an account: connect it instead',
     existingTitle: 'Sign in with your password',
     existingHint: `Then you can connect ${provider} to your account.`,
+    endWithFactor: `With your first second factor, connections to ${provider} end, because somebody who knew your ` +
+      'password could have made one. Connect your own again afterwards.',
     refusals: {
       identity_unknown: `No account here is connected to you at ${provider}, or it is disabled.`,
       identity_not_allowed: `${provider} has signed you in, but you may not use this server. Ask its operator.`,

@@ -583,6 +583,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     toExisting: 'Il y a déjà un compte : le relier plutôt',
     existingTitle: 'Se connecter avec le mot de passe',
     existingHint: `Ensuite, ${provider} peut être relié au compte.`,
+    endWithFactor: `Les liaisons avec ${provider} prennent alors fin, car quelqu’un qui connaissait le mot de passe ` +
+      'a pu en créer une. Recréer ensuite la sienne.',
     refusals: {
       identity_unknown: `Aucun compte ici n’est relié à cette identité chez ${provider}, ou il est bloqué.`,
       identity_not_allowed: `La connexion chez ${provider} a réussi, mais ne donne pas accès à ce serveur. ` +

@@ -1,8 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import type { Page } from 'playwright-core'
 import tap, { type Test } from 'tap'
+import { sha256Of } from '../../kit/digests.ts'
+import { codeAt } from '../../kit/one-time-codes.ts'
 import { sharedServer, signUp } from '../../kit/server.ts'
+import { MIB } from '../../kit/sizes.ts'
 import { button, checkView, dialog, problemIn, section } from '../account-page.ts'
-import { browserTest, shows } from '../browser.ts'
+import { browserTest, isFocused, limitSpeed, shows } from '../browser.ts'
+import { addTo, isUnderWay, notice, panel, textFile } from '../files-page.ts'
 import { signInAt, startWithProvider, windowOf, type IdentityServer } from '../identities-page.ts'
 import { fillCredentials, goTo, openPage, PASSWORD, signedIn, signInOn } from '../page.ts'
 
@@ -23,6 +28,13 @@ async function open (t: Test) {
 const toProvider = (page: Page) => button(page, 'Sign in with Example')
 const title = (page: Page, name: string) => page.getByRole('heading', { level: 2, name, exact: true })
 
+/** How often something that was drawn has moved. */
+const shiftsOf = (page: Page) => page.evaluate(() => {
+  const observer = new PerformanceObserver(() => {})
+  observer.observe({ type: 'layout-shift', buffered: true })
+  return observer.takeRecords().length
+})
+
 /** Registers somebody who has no account, in this window. */
 async function registerAs (page: Page, login: string): Promise<void> {
   await toProvider(page).click()
@@ -36,6 +48,8 @@ browserTest('in one window, somebody without an account chooses a name, and sign
   const { page, home, client } = await open(t)
   const { user: [taken] } = await signUp(client)
   await page.getByText('To create an account, sign in with Example.').waitFor()
+  await button(page, 'Sign in with a passkey').waitFor()
+  t.equal(await shiftsOf(page), 0, 'nothing has moved since the form was drawn')
   await checkView(t, page, 'the sign-in page with a provider')
   await toProvider(page).click()
   await page.getByPlaceholder('Enter any login').waitFor()
@@ -202,6 +216,9 @@ browserTest('without a password, an account has no sections for one, and confirm
   await page.evaluate(() => { location.hash = 'trash' })
   const ended = dialog(page, 'Your session has ended')
   await ended.waitFor()
+  await shows(t, () => isFocused(button(ended, 'Sign in with Example')), true, 'the focus is on the only way in')
+  t.equal(await ended.locator('input').count(), 0, 'no password is asked for')
+  t.equal(await ended.getByText('Or with a password').count(), 0)
   await checkView(t, page, 'a session that has ended')
   await button(ended, 'Sign in with Example').click()
   await ended.waitFor({ state: 'detached' })
@@ -219,6 +236,64 @@ browserTest('without a password, an account has no sections for one, and confirm
   await deletion.getByLabel('Type your username').fill('Nopw')
   await button(deletion, 'Delete the account').click()
   await page.getByText('Your account and all your files are deleted.').waitFor()
+})
+
+/** An access token that the page uses: the account has no password, with which a test could ask for one. */
+async function tokenOf (page: Page): Promise<string> {
+  const asked = page.waitForRequest(request => 'authorization' in request.headers())
+  await goTo(page, 'Recent')
+  const { authorization } = (await asked).headers()
+  await goTo(page, 'Files')
+  return String(authorization?.replace('Bearer ', ''))
+}
+
+browserTest('if the session of an account without a password ends during uploads, they go on after the sign-in in another window', async t => {
+  const { page, client } = await open(t)
+  await registerAs(page, 'Uli')
+  const bytes = randomBytes(3 * MIB)
+  await limitSpeed(page, MIB / 4)
+  await addTo(page, textFile('large.bin', bytes))
+  await isUnderWay(t, page, 'large.bin')
+  await button(page, 'Pause large.bin').click()
+  await button(page, 'Resume large.bin').waitFor()
+  t.equal((await client.send('DELETE', '/api/tokens', { token: await tokenOf(page) })).status, 204)
+  // The request that waits for changes may tell the page at once, and its dialog then takes the clicks.
+  await button(page, 'Resume large.bin').dispatchEvent('click')
+  const ended = dialog(page, 'Your session has ended')
+  await ended.waitFor()
+  await panel(page).getByText('This upload continues when you have signed in again.').waitFor()
+  await limitSpeed(page, -1)
+  let loads = 0
+  page.on('load', () => { loads++ })
+  const opened = await windowOf(page, () => button(ended, 'Sign in with Example').click())
+  await ended.waitFor({ state: 'detached' })
+  await notice(page, '1 file uploaded').or(panel(page).getByText(/^Uploaded, /)).first().waitFor()
+  await shows(t, async () => opened.isClosed() || (await opened.locator('body').innerText()).includes('This one can be closed.'), true, 'the other window is of no more use')
+  t.equal(loads, 0, 'the page is the one that it was')
+  const { json } = await client.send('GET', '/api/files/large.bin', { token: await tokenOf(page) })
+  t.equal(json.sha256, sha256Of(bytes), 'every byte is there')
+})
+
+browserTest('the first second factor ends the identities of an account, of which the page tells before and after', async t => {
+  const { page } = await openAccount(t)
+  await windowOf(page, () => button(identities(page), 'Connect Example').click()).then(opened => signInAt(opened, 'Thea'))
+  await confirm(page, 'Connect Example', 'Connect')
+  await identities(page).getByText('Thea').waitFor()
+  await button(page, 'Set up one-time codes').click()
+  const form = dialog(page, 'Set up one-time codes')
+  await form.getByText('connections to Example end').waitFor()
+  await checkView(t, page, 'a first factor that ends identities')
+  await form.getByLabel('Current password').fill(PASSWORD)
+  await button(form, 'Continue').click()
+  const secret = await form.getByLabel('Key', { exact: true }).inputValue()
+  await form.getByLabel('Code from your authenticator app').fill(codeAt(secret, Date.now()))
+  await button(form, 'Turn on').click()
+  await button(dialog(page, 'Recovery codes'), 'Done').click()
+  await identities(page).getByText('Your account is not connected to Example.').waitFor()
+  await button(section(page, 'Second factor'), 'Use another app').click()
+  await form.waitFor({ state: 'detached' })
+  await dialog(page, 'Use another app').waitFor()
+  t.equal(await page.getByText('connections to Example end').count(), 0, 'a later factor ends none')
 })
 
 browserTest('somebody who has an account signs in with its password, and then connects', async t => {
