@@ -4,6 +4,7 @@ import { DAY, MINUTE } from './kit/durations.ts'
 import { codeAt, createStepClock, STEP, turnOn, withCode } from './kit/one-time-codes.ts'
 import { refused } from './kit/refusals.ts'
 import { kindsOf, sharedServer, signUp, startServer, type Answer, type Client, type SendOptions } from './kit/server.ts'
+import { runSql } from './kit/stores.ts'
 
 const PATH = '/api/connections'
 const wanted = { name: 'sync on laptop', scopes: ['files:read', 'files:write'] }
@@ -169,6 +170,24 @@ t.test('a network has 20 open connections, and a neighbour in its block has its 
   for (let index = 0; index < 20; index++) t.equal((await from(`2001:db8::${index}`)).status, 201)
   t.equal((await from('2001:db8::ffff')).status, 429, 'a /64 is one network')
   t.equal((await from('2001:db8:0:1::1')).status, 201)
+})
+
+t.test('a thousand connections are open in all: beyond, the block with most of them loses its newest', async t => {
+  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open' })
+  const from = (address: string) => request(server, wanted, { headers: { 'x-forwarded-for': address } })
+  const { json: { id, userCode } } = await from('198.51.100.1')
+  await runSql(server.dataDir, `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 998)
+    INSERT INTO connections (id, code_hash, secret_hash, name, scopes, network, block, expires_at)
+    SELECT id || n, code_hash || n, secret_hash, name, scopes, network || n, block, expires_at FROM connections, numbers`)
+  const newest = await from('198.51.100.2')
+  t.equal(newest.status, 201, 'the thousandth')
+  const other = await from('203.0.113.1')
+  t.equal(other.status, 201)
+  refused(t, await pickUp(server, newest.json), 404, 'not_found')
+  refused(t, await from('198.51.100.3'), 429, 'too_many_connections')
+  t.equal((await pickUp(server, other.json)).status, 202)
+  const { user } = await signUp(server)
+  t.match((await find(server, userCode, { user })).json, { id }, 'the oldest of that block stays')
 })
 
 t.test('no program asks for the account, for nothing, or under a name that is none', async t => {

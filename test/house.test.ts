@@ -31,7 +31,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   blobs: 2100,
   'blobs/disk': 6400,
   'blobs/s3': 10_700,
-  commands: 19_500,
+  commands: 19_600,
   config: 1900,
   connections: 2300,
   'data-folder': 2800,

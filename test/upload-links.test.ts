@@ -1,10 +1,12 @@
 import t from 'tap'
+import { untilTaken } from './kit/arrivals.ts'
+import { createTestClock } from './kit/clock.ts'
 import { sha256Of } from './kit/digests.ts'
 import { openLinkOwner, type CreatedLink } from './kit/links.ts'
 import { refused } from './kit/refusals.ts'
-import { formOf, kindsOf, namesOf, sharedServer, startServer, type RunningServer, type Settings } from './kit/server.ts'
+import { formOf, kindsOf, namesOf, sharedServer, startServer, type Answer, type RunningServer, type Settings } from './kit/server.ts'
 import { runSql, storedBlobs } from './kit/stores.ts'
-import { DRAFT_BYTES, idOf, named, stateOf, TUS, TUS_BYTES, type Body, type Headers } from './kit/tus.ts'
+import { beginRequest, DRAFT_BYTES, idOf, named, stateOf, TUS, TUS_BYTES, type Body, type Headers } from './kit/tus.ts'
 
 const ORIGIN = 'https://app.example.org'
 
@@ -103,7 +105,12 @@ t.test('of many uploads at once by a link for one, one is stored', async t => {
   const link = await ann.link()
   const given = idOf(await ann.begin(link, 10))
   t.same(stateOf(await ann.append(link, given, 0, '12345')), [204, '5', '10', '?0'], 'one that is given up is not in the way')
-  const answers = await Promise.all(Array.from({ length: 12 }, (_, number) => ann.put(link, `text ${number}`)))
+  const ways: ((text: string) => Promise<Answer>)[] = [
+    text => ann.put(link, text),
+    text => { const { headers, body } = formOf('a.txt', text); return ann.ask('POST', link, '/files', headers, body) },
+    text => ann.ask('POST', link, '/uploads', { ...DRAFT_BYTES, 'upload-complete': '?1' }, text)
+  ]
+  const answers = await Promise.all(Array.from({ length: 12 }, async (_, number) => ways[number % 3]?.(`text ${number}`) as Promise<Answer>))
   const stored = answers.filter(({ status }) => status === 201)
   t.equal(stored.length, 1)
   for (const answer of answers) if (answer.status !== 201) refused(t, answer, 404, 'not_found')
@@ -113,6 +120,20 @@ t.test('of many uploads at once by a link for one, one is stored', async t => {
   await ann.server.runHousekeeping()
   await ann.server.close()
   t.equal((await storedBlobs(ann.server.dataDir)).length, 1)
+})
+
+t.test('an upload under way when its link for one expires is refused, and stores nothing', async t => {
+  const clock = createTestClock(Date.now())
+  const ann = await openOn(await startServer(t, { LINKS: 'on' }, { clock }))
+  const link = await ann.link({ expiresAt: new Date(clock.now() + 2000).toISOString() })
+  const { request, answered } = beginRequest(ann.server, 'PUT', `${link.path}/files/a.txt`, { 'content-length': '4' })
+  request.write('te')
+  await untilTaken(request)
+  clock.advance(2000)
+  request.end('xt')
+  t.match(await answered, { status: 404, code: 'not_found' })
+  refused(t, await ann.put(link, 'text'), 404, 'not_found')
+  t.same(await ann.names(), [])
 })
 
 t.test('links for one upload are listed apart, make no events, and end with all others', async t => {

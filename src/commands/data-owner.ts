@@ -15,10 +15,13 @@ export async function ownerOf (dataDir: string): Promise<DataOwner | undefined> 
   console.error(`magicstore: ${dataDir} belongs to root, so the server will run as root; better give it a user first`)
 }
 
-/** The name of a user. Node.js tells that of its own process alone. */
-export async function nameOf (userId: number): Promise<string> {
-  const { stdout } = await promisify(execFile)('id', ['-un', String(userId)])
-  return stdout.trim()
+export interface UserNames { readonly user: string, readonly group: string }
+
+/** The names of a user and of its group. Node.js tells those of its own process alone. */
+export async function namesOf (userId: number): Promise<UserNames> {
+  const [user, group] = await Promise.all(['-un', '-gn'].map(async option =>
+    (await promisify(execFile)('id', [option, String(userId)])).stdout.trim()))
+  return { user: String(user), group: String(group) }
 }
 
 /**

@@ -33,7 +33,7 @@ const TYPESCRIPT: Sdk = {
 
 const PYTHON: Sdk = {
   source: 'dist/sdk/python',
-  names: ['__init__.py', 'client.py', 'wire.py', 'schema.py', 'py.typed', 'README.md'],
+  names: ['__init__.py', 'client.py', 'links.py', 'wire.py', 'schema.py', 'py.typed', 'README.md'],
   mark: 'Written for Python by magicstore sdk'
 }
 

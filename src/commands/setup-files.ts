@@ -1,14 +1,24 @@
-import { open, readFile } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { packageFolder, settingRows, type Config } from '../config.ts'
 import { linesOf } from './command.ts'
-import { nameOf } from './data-owner.ts'
+import { namesOf, type UserNames } from './data-owner.ts'
 
 /** The answer to the question where backups go. */
 export const NO_BACKUPS = 'none'
 
 /** The address from which a proxy on the host reaches the container, as in `container.yaml`. */
 export const PROXY_OF_CONTAINER = '10.83.1.1'
+
+/** The folder that `StateDirectory` of the unit makes. */
+const STATE_FOLDER = '/var/lib/magicstore'
+
+/** Where systemd looks for units: it takes the first that it finds. A package installs to the last one. */
+const UNIT_FOLDERS = ['/etc/systemd/system', '/usr/local/lib/systemd/system', '/usr/lib/systemd/system']
+
+const SERVER_UNIT = 'magicstore.service'
+const BACKUP_UNIT = 'magicstore-backup.service'
+const BACKUP_TIMER = 'magicstore-backup.timer'
 
 /** Where users keep their files, which the units hide. */
 const HOME = /^\/(?:home|root)\//
@@ -49,26 +59,52 @@ export async function addSettings (file: string, settings: Record<string, string
   }
 }
 
-/** The files of `src/deployment`, with the user and the paths of this installation. */
+/** The files of `src/deployment` with the user and the paths of this installation, and commands: what is left to do. */
 export async function serviceOf (config: Config, installation: Installation): Promise<Service> {
-  const { file, backups, userId, isContainer } = installation
+  return installation.isContainer ? containerOf(config, installation) : unitsOf(config, installation)
+}
+
+async function containerOf (config: Config, installation: Installation): Promise<Service> {
+  const { file, backups, userId } = installation
+  const text = composeText(await readTemplate('container.yaml'), config, installation)
+  const commands = [...createFolder(backups, userId), 'docker compose up -d']
+  return { files: [{ path: join(dirname(file), 'compose.yaml'), text }], commands }
+}
+
+/** Without what a package has installed, or an operator by hand. */
+async function unitsOf (config: Config, installation: Installation): Promise<Service> {
+  const { backups, userId } = installation
   const hasBackups = backups !== NO_BACKUPS
-  const user = isContainer ? String(userId) : await nameOf(userId)
-  const folder = hasBackups ? [`install -d -o ${user} -m 0700 ${backups}`] : []
-  if (isContainer) {
-    const text = composeText(await readTemplate('container.yaml'), config, installation)
-    const path = join(dirname(file), 'compose.yaml')
-    return { files: [{ path, text }], commands: [...folder, 'docker compose up -d'] }
+  const names = await namesOf(userId)
+  const files: ServiceFile[] = []
+  for (const name of [SERVER_UNIT, ...(hasBackups ? [BACKUP_UNIT, BACKUP_TIMER] : [])]) {
+    const text = unitText(await readTemplate(name), config, { ...installation, ...names })
+    if (text !== await installedUnit(name)) files.push({ path: `/etc/systemd/system/${name}`, text })
   }
-  const names = ['magicstore.service', ...(hasBackups ? ['magicstore-backup.service', 'magicstore-backup.timer'] : [])]
-  const files = names.map(async name => ({
-    path: `/etc/systemd/system/${name}`,
-    text: unitText(await readTemplate(name), config, { ...installation, user })
-  }))
-  const units = `magicstore${hasBackups ? ' magicstore-backup.timer' : ''}`
-  // The server of a package may run already, without these settings.
-  const commands = ['systemctl daemon-reload', `systemctl enable ${units}`, `systemctl restart ${units}`]
-  return { files: await Promise.all(files), commands: [...folder, ...commands] }
+  const isThere = await stat(backups).then(({ uid }) => uid === userId, () => false)
+  const hasUnwantedTimer = !hasBackups && await installedUnit(BACKUP_TIMER) !== undefined
+  const units = `magicstore${hasBackups ? ` ${BACKUP_TIMER}` : ''}`
+  const commands = [
+    ...(isThere ? [] : createFolder(backups, names.user)),
+    ...(files.length > 0 ? ['systemctl daemon-reload'] : []),
+    `systemctl enable ${units}`,
+    // The server of a package may run already, without these settings.
+    `systemctl restart ${units}`,
+    ...(hasUnwantedTimer ? [`systemctl disable --now ${BACKUP_TIMER}`] : [])
+  ]
+  return { files, commands }
+}
+
+function createFolder (backups: string, user: string | number): string[] {
+  return backups === NO_BACKUPS ? [] : [`install -d -o ${user} -m 0700 ${backups}`]
+}
+
+async function installedUnit (name: string): Promise<string | undefined> {
+  for (const folder of UNIT_FOLDERS) {
+    const text = await readFile(join(folder, name), 'utf8').catch(() => undefined)
+    if (text !== undefined) return text
+  }
+  return undefined
 }
 
 export function textOfService ({ settings, files, commands }: Service & { settings: string }): string {
@@ -86,7 +122,7 @@ async function readTemplate (name: string): Promise<string> {
 }
 
 function unitText (
-  text: string, { dataDir }: Config, { file, backups, user }: Installation & { user: string }
+  text: string, { dataDir }: Config, { file, backups, user, group }: Installation & UserNames
 ): string {
   const program = dirname(join(packageFolder, 'package.json'))
   const isAtHome = [program, process.execPath, dataDir, backups].some(path => HOME.test(path))
@@ -97,10 +133,12 @@ function unitText (
     '/usr/bin/node': escaped(process.execPath),
     '/etc/magicstore.env': escaped(file),
     '/var/backups/magicstore': escaped(backups),
-    'StateDirectory=magicstore\nStateDirectoryMode=0700': `ReadWritePaths=${escaped(dataDir)}`,
-    '%S/magicstore': escaped(dataDir),
-    '/var/lib/magicstore': escaped(dataDir),
-    'User=magicstore\nGroup=magicstore': `User=${user}`,
+    ...(dataDir !== STATE_FOLDER && {
+      'StateDirectory=magicstore\nStateDirectoryMode=0700': `ReadWritePaths=${escaped(dataDir)}`,
+      '%S/magicstore': escaped(dataDir),
+      [STATE_FOLDER]: escaped(dataDir)
+    }),
+    'User=magicstore\nGroup=magicstore': `User=${user}\nGroup=${group}`,
     'ProtectHome=yes': isAtHome ? 'ProtectHome=read-only' : 'ProtectHome=yes'
   })
 }

@@ -34,9 +34,10 @@ is asked on the terminal.
              username and expiresAt of the invitation
 
   All data will be in DATA_DIR, as for all commands; other settings of the environment are not used. It prints the
-  systemd units with the paths of this installation, runs doctor, and prints a link with which one person, within 24
-  hours, creates the first account. Run by root, it does both as the user that owns DATA_DIR. A FILE that has settings
-  stays as it is; to one that has comments alone, they are added. The server makes its keys itself.
+  systemd units with the paths of this installation, unless they are installed, runs doctor, and prints a link with
+  which one person, within 24 hours, creates the first account. Run by root, it does both as the user that owns
+  DATA_DIR. A FILE that has settings stays as it is; to one that has comments alone, they are added. The server makes
+  its keys itself.
 
 Exit code: 0 if the server can start; 1 if FILE can't be written, or if doctor finds a fault: then FILE stays, and there
 is no link; 2 if an answer can't be used or FILE has settings: then nothing was written.`

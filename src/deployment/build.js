@@ -29,8 +29,8 @@ for (const name of readdirSync('dist', { encoding: 'utf8', recursive: true })) {
   if (!/\.js$/.test(name) || existsSync(join('src', name.replace(/\.js$/, '.ts')))) continue
   for (const file of [name, `${name}.map`]) rmSync(join('dist', file))
 }
-const python = ['__init__.py', 'client.py', 'wire.py', 'py.typed', 'README.md'].map(name => `python/${name}`)
-for (const name of ['client.ts', 'README.md', ...python]) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
+const python = ['__init__.py', 'client.py', 'links.py', 'wire.py', 'py.typed', 'README.md']
+for (const name of ['client.ts', 'README.md', ...python.map(name => `python/${name}`)]) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
 // Those of `magicstore setup`.
 for (const name of ['magicstore.service', 'magicstore-backup.service', 'magicstore-backup.timer', 'container.yaml']) {
   cpSync(`src/deployment/${name}`, `dist/deployment/${name}`)

@@ -81,8 +81,10 @@ export async function checkPublicAddress ({ publicUrl }: Config): Promise<Diagno
       'name the proxy in TRUST_PROXY, and configure it to set X-Forwarded-Proto and X-Forwarded-For'
     )
   } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException
+    // Of a host with several addresses, Node.js gives an error without a message.
     return warning(
-      `this machine can't reach the server at ${publicUrl}: ${(error as Error).message}`,
+      `this machine can't reach the server at ${publicUrl}: ${[message, code].find(Boolean)}`,
       'check the DNS name, the certificate and the proxy; ignore this if other machines can reach it'
     )
   }

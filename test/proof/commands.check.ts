@@ -49,7 +49,7 @@ test('with --json every command prints one object per line, whose properties its
     { args: ['user', 'rm', 'ann', '--yes'], expected: [account] },
     { args: ['openapi', at('document')], expected: [{ folder: at('document'), files: ['openapi.json'] }] },
     { args: ['sdk', at('client'), '--base-url', 'https://files.example.org/'], expected: [{ folder: at('client'), files: ['schema.ts', 'client.ts', 'README.md'], baseUrl: 'https://files.example.org' }] },
-    { args: ['sdk', '--python', at('magicstore')], expected: [{ folder: at('magicstore'), files: ['__init__.py', 'client.py', 'wire.py', 'schema.py', 'py.typed', 'README.md'] }] }
+    { args: ['sdk', '--python', at('magicstore')], expected: [{ folder: at('magicstore'), files: ['__init__.py', 'client.py', 'links.py', 'wire.py', 'schema.py', 'py.typed', 'README.md'] }] }
   ]
   const helps = new Map<string, string>()
   for (const { args, expected, code = 0, settings } of commands) {

@@ -75,6 +75,9 @@ t.test('the package is installed, upgraded from the version before, refused a st
   const answers = ['--reach', 'machine', '--address', `http://localhost:${port}`, '--registration', 'closed', '--backups', 'none']
   const set = await inside('magicstore', 'setup', ...answers)
   t.match(set, { code: 0, stdout: 'faults: 0', stderr: /^$/ })
+  t.match(set.stdout, /reach the server at \S+: \S/, 'with the reason')
+  t.notMatch(set.stdout, 'Put this into', 'the package has installed the units')
+  t.match(set.stdout, /as root:\n\nsystemctl enable magicstore\nsystemctl restart magicstore\nsystemctl disable --now magicstore-backup\.timer\n/)
   t.match(await read('etc/magicstore/settings'), `PUBLIC_URL=http://localhost:${port}`)
   t.equal((await stat(path('etc/magicstore/settings'))).mode & 0o777, 0o640)
   const [, secret] = /#claim=(inv_[a-z2-7]{32})/.exec(set.stdout) ?? []

@@ -258,6 +258,17 @@ story('a program is connected by the letters that it shows, and only by those', 
   t.equal(status, 200)
   t.equal((await server.send('GET', '/api/files', { token })).status, 200)
   t.equal((await pickUp()).status, 404, 'the token is picked up once')
+
+  const { json: taken } = await server.send('POST', '/api/connections', { json: { name: 'taken', scopes: ['files:read'] } })
+  await click(window, 'button', 'Enter a code')
+  await fill(window, 'Code', taken.userCode)
+  await click(window, 'button', 'Continue')
+  await reads(t, window, 'The program is at 127.0.0.1; you are at 127.0.0.1.')
+  const { user } = await signUp(server)
+  t.equal((await server.send('POST', `/api/connections/${taken.id}/allow`, { user })).status, 204)
+  await fill(window, 'Current password', PASSWORD)
+  await click(window, 'button', 'Allow')
+  await reads(t, window, 'No program waits with this code.')
 })
 
 /** On a server whose people have identities at a provider. */

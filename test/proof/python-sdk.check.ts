@@ -15,7 +15,7 @@ const python = (cwd: string, args: string[]) => run('python3', ['-W', 'error', '
 
 const writeSdk = (args: string[]) => runBin(['sdk', ...args])
 
-const FILES = ['README.md', '__init__.py', 'client.py', 'py.typed', 'schema.py', 'wire.py']
+const FILES = ['README.md', '__init__.py', 'client.py', 'links.py', 'py.typed', 'schema.py', 'wire.py']
 
 interface Described { components: { schemas: Record<string, Example> } }
 
@@ -87,6 +87,7 @@ test('the client of `magicstore sdk --python` passes the strictest check of type
       'moved archive/large.pdf',
       '2026-01-31T00:00:00.000Z',
       new RegExp(`^${url}/s/`),
+      'q2.pdf',
       sha256Of('a report')
     ])
     t.equal(await readFile(join(folder, 'copy.pdf'), 'utf8'), 'a report')
@@ -143,6 +144,28 @@ test('the client of `magicstore sdk --python` passes the strictest check of type
       'a source that fails: RuntimeError',
       'going on with other bytes: 400 digest_mismatch',
       'what they made: 404 not_found',
+      'a small file by a link: True',
+      'the same link again: 404 not_found',
+      'a large one that is cut: True',
+      "how it was sent: ['bounded', 'POST, HEAD, PATCH, HEAD, PATCH']",
+      'a source that fails: RuntimeError',
+      'going on in a later call: True',
+      'how it went on: HEAD, PATCH',
+      'a damaged file: 400 digest_mismatch',
+      'the link stays: 1000',
+      'other bytes than those of a link, small: 400 digest_mismatch',
+      'more than a link takes, small: 413 link_limit_reached',
+      'another name, small: 400 name_invalid',
+      'other bytes than those of a link, large: 400 digest_mismatch',
+      'more than a link takes, large: 413 link_limit_reached',
+      'another name, large: 400 name_invalid',
+      "a lost answer, small: ['ConnectionLost', 4]",
+      "a lost answer, large: ['404 not_found', True]",
+      "what the owner is told: [\"inbox/it's (1)*ü.txt\", \"inbox/cut it's.bin\", 'inbox/later.bin', 'inbox/damaged.txt', 'inbox/lost.txt', 'inbox/gone.bin']",
+      'no address of a link: ValueError',
+      'no address of a link: ValueError',
+      'no address of a link: ValueError',
+      'the address of a server that does not know it: True',
       "a download that is cut twice: [True, 'bounded']",
       'requests for a range: [False, True, True]',
       "a damaged download: ['200 digest_mismatch', 'kept']",

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync } from 'node:fs'
-import { chown, mkdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { test, type Test } from 'tap'
 import { parse } from 'yaml'
 import { runBin, spawnServer, PASSWORD, type Settings } from '../kit/server.ts'
@@ -215,4 +215,29 @@ test('root becomes the owner of the data, and others stay who they are', { skip:
   t.equal((await stat(at('new'))).mode & 0o777, 0o600)
   t.match(other.stdout, /^ProtectHome=read-only$/m)
   t.match(await runBin(['setup', at('root'), ...withOptions()], { DATA_DIR: at('own') }), { code: 0, stderr: /will run as root/ })
+})
+
+/** Puts a folder in the place of another one, for one command. */
+const mounted = (folder: string, at: string) => ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" "$1" && shift && exec "$@"', folder, at]
+
+test('what is installed as it would be printed is not printed, and a timer of backups that nobody wants is to be ended', { skip: process.getuid?.() !== 0 && 'this is not root' }, async t => {
+  const folder = t.testdir({ units: {} })
+  const at = (name: string) => join(folder, name)
+  async function left (backups: string): Promise<{ files: { path: string, text: string }[], commands: string[] }> {
+    await rm(at('settings'), { force: true })
+    const args = ['setup', at('settings'), '--json', ...withOptions({ '--backups': backups })]
+    const { code, stdout, stderr } = await runBin(args, { DATA_DIR: at('data') }, '', { under: mounted(at('units'), '/etc/systemd/system') })
+    t.equal(code, 0, stderr)
+    return JSON.parse(String(stdout.split('\n')[0]))
+  }
+  const all = await left(at('backups'))
+  t.match(all.commands, [/^install -d/, 'systemctl daemon-reload', 'systemctl enable', 'systemctl restart'])
+  for (const { path, text } of all.files) await writeFile(join(at('units'), basename(path)), text)
+  await mkdir(at('backups'))
+  const enable = 'systemctl enable magicstore magicstore-backup.timer'
+  t.match(await left(at('backups')), { files: [], commands: [enable, 'systemctl restart magicstore magicstore-backup.timer'] })
+  const other = await left(at('other'))
+  t.strictSame(other.files.map(({ path }) => path), ['/etc/systemd/system/magicstore-backup.service'])
+  t.match(other.commands, [/^install -d/, 'systemctl daemon-reload', enable, 'systemctl restart'])
+  t.match(await left('none'), { files: [], commands: ['systemctl enable magicstore', 'systemctl restart magicstore', 'systemctl disable --now magicstore-backup.timer'] })
 })

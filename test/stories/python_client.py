@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from magicstore import ConnectionLost, MagicStore, MagicStoreError
+from magicstore import ConnectionLost, MagicStore, MagicStoreError, upload_by_link
 
 MIB = 1024 ** 2
 BASE_URL = sys.argv[1]
@@ -175,6 +175,57 @@ def peak_of(act: Callable[[], object]) -> str:
     return "bounded" if peak < 4 * MIB else f"{peak} bytes"
 
 
+def by_links(ann: MagicStore, wire: Wire) -> None:
+    """Uploads by links for one upload, over a wire that is cut."""
+    ann.create_folder("inbox")
+    cursor = ann.changes()["next"]
+
+    def link_to(name: str, **terms: Any) -> str:
+        created = ann.create_link(name="inbox", kind="upload", fileName=name, **terms)
+        return wire.url + urlsplit(created["url"]).path
+
+    odd = "it's (1)*ü.txt"
+    small = link_to(odd, maxBytes=5)
+    report("a small file by a link", upload_by_link(small, odd, b"hello") == {
+        "name": odd, "size": 5, "sha256": hashlib.sha256(b"hello").hexdigest()
+    })
+    report("the same link again", failure_of(lambda: upload_by_link(small, odd, b"hello")))
+    big = 20 * MIB
+    expected = sha256_of(Bytes(big))
+    cut = link_to("cut it's.bin", sha256=expected)
+    wire.requests()
+    wire.faults = [("none", 0), ("none", 0), ("cut up", 9 * MIB)]
+    peak = peak_of(lambda: report("a large one that is cut", upload_by_link(cut, "cut it's.bin", Bytes(big))["sha256"] == expected))
+    report("how it was sent", [peak, wire.requests("Authorization")])
+    created: list[str] = []
+    later = link_to("later.bin")
+    failing = Bytes(big, 15 * MIB)
+    report("a source that fails", failure_of(lambda: upload_by_link(later, "later.bin", failing, on_created=created.append)))
+    wire.requests()
+    report("going on in a later call", upload_by_link(later, "later.bin", Bytes(big), upload_id=created[0])["size"] == big)
+    report("how it went on", wire.requests())
+    damaged = link_to("damaged.txt")
+    wire.faults = [("flip up", 700)]
+    report("a damaged file", failure_of(lambda: upload_by_link(damaged, "damaged.txt", b"x" * 1000)))
+    report("the link stays", upload_by_link(damaged, "damaged.txt", b"x" * 1000)["size"])
+    for what, size in (("small", 5), ("large", big)):
+        other, full = link_to(f"{what}.bin", sha256="0" * 64), link_to(f"{what}.bin", maxBytes=4)
+        report(f"other bytes than those of a link, {what}", failure_of(lambda: upload_by_link(other, f"{what}.bin", Bytes(size))))
+        report(f"more than a link takes, {what}", failure_of(lambda: upload_by_link(full, f"{what}.bin", Bytes(size))))
+        report(f"another name, {what}", failure_of(lambda: upload_by_link(full, "x", Bytes(size))))
+    lost, gone = link_to("lost.txt"), link_to("gone.bin")
+    wire.faults = [("cut down", 0)]
+    report("a lost answer, small", [failure_of(lambda: upload_by_link(lost, "lost.txt", b"lost")), ann.file("inbox/lost.txt")["size"]])
+    wire.faults = [("none", 0), ("none", 0), ("cut down", 0)]
+    report("a lost answer, large", [failure_of(lambda: upload_by_link(gone, "gone.bin", Bytes(big))), ann.file("inbox/gone.bin")["size"] == big])
+    report("what the owner is told", [change["name"] for change in ann.changes(cursor)["changes"]])
+    for address in ("/s/secret", "files", "https://files.example.org/uploads/x"):
+        report("no address of a link", failure_of(lambda: upload_by_link(address, "x", b"x")))
+    named = MagicStore(f"http://0.0.0.0:{urlsplit(BASE_URL).port}/", username="zoë", password=PASSWORD)
+    link = named.create_link(name="inbox", kind="upload", fileName="named.txt")
+    report("the address of a server that does not know it", link["url"].startswith("http://0.0.0.0:"))
+
+
 def main() -> None:
     wire = Wire()
     ann = MagicStore(BASE_URL + "/", username="zoë", password=PASSWORD, retries=0)
@@ -276,6 +327,7 @@ def main() -> None:
     other = io.BytesIO(bytes(big))
     report("going on with other bytes", failure_of(lambda: rough.put_resumable("other.bin", other, upload_id=created[2])))
     report("what they made", failure_of(lambda: ann.file("other.bin")))
+    by_links(ann, wire)
     wire.requests()
 
     wire.faults = [("cut down", 5 * MIB), ("cut down", 5 * MIB)]

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Unpack, cast
+from typing import Any, Literal, NamedTuple, Unpack, cast
+from urllib.parse import urljoin
 
 from .schema import (
     AccessToken, ChangeList, CreatedLink, Folder, Link, ListChangesQuery, ListFilesQuery, ListFoldersQuery,
@@ -31,6 +32,14 @@ RENEWAL_SHARE = 0.9
 
 # The largest page of the API.
 MAX_PAGE_ENTRIES = 1000
+
+
+class Creation(NamedTuple):
+    """The request that creates a resumable upload."""
+
+    method: str
+    path: str
+    fields: Mapping[str, str]
 
 
 class Download(io.RawIOBase):
@@ -176,15 +185,9 @@ class MagicStore:
         fields = upload_fields(source, media_type, modified_at, if_match, if_none_match)
         with opened(source) as stream:
             body = Body(stream)
-            if body.size is None:
-                raise ValueError("the source of a resumable upload must be able to seek")
-            if upload_id is None:
-                upload_id = self._wire.retried(lambda: self._create_upload(name, body, fields))
-                if on_created is not None:
-                    on_created(upload_id)
-            path = f"/api/uploads/{segment(upload_id)}"
-            stored = self._wire.retried(lambda: self._append(path, body), lambda: body.offset)
-        return body.verified(stored)
+            creation = Creation("PUT", f"/uploads/{segment(name)}", fields)
+            stored = self._resumable(body, creation, "/api/uploads", upload_id, on_created)
+        return body.verified(cast(StoredFile, stored))
 
     def get(self, name: str, *, first: int = 0, last: int | None = None, version: str | None = None) -> Download:
         """Opens a file or a range of its bytes, from `first` to `last`. Close it, or use it with `with`."""
@@ -245,7 +248,10 @@ class MagicStore:
 
     def create_link(self, **link: Unpack[NewLink]) -> CreatedLink:
         """Shares a file or folder, or asks for files. `url` of the link is its address."""
-        return cast(CreatedLink, self.request("POST", "/api/links", link))
+        created = cast(CreatedLink, self.request("POST", "/api/links", link))
+        # A path, if the server does not know its own address.
+        created["url"] = urljoin(self._wire.url, created["url"])
+        return created
 
     def links(self, **query: Unpack[ListLinksQuery]) -> Iterator[Link]:
         """Lists your links, newest first."""
@@ -282,16 +288,30 @@ class MagicStore:
             if cursor is None:
                 return
 
-    def _create_upload(self, name: str, body: Body, fields: Mapping[str, str]) -> str:
+    def _resumable(
+        self, body: Body, creation: Creation, uploads: str, upload_id: str | None,
+        on_created: Callable[[str], object] | None
+    ) -> Any:
+        """Creates an upload, unless there is one, and sends what is missing of it. `uploads` is the path of all."""
+        if body.size is None:
+            raise ValueError("the source of a resumable upload must be able to seek")
+        if upload_id is None:
+            upload_id = self._wire.retried(lambda: self._create_upload(body, creation))
+            if on_created is not None:
+                on_created(upload_id)
+        path = f"{uploads}/{segment(upload_id)}"
+        return self._wire.retried(lambda: self._append(path, body), lambda: body.offset)
+
+    def _create_upload(self, body: Body, creation: Creation) -> str:
         # With a length of 0 the upload would be complete: the response would have the file, and no id.
         length = {"Upload-Length": str(body.size)} if body.size else {}
         headers = {
-            **fields, **length, "Repr-Digest": body.digest, "Upload-Complete": "?0", "Content-Length": "0"
+            **creation.fields, **length, "Repr-Digest": body.digest, "Upload-Complete": "?0", "Content-Length": "0"
         }
-        with self._send("PUT", f"/uploads/{segment(name)}", headers) as response:
+        with self._send(creation.method, creation.path, headers) as response:
             return header_field(response, "location").rsplit("/", 1)[-1]
 
-    def _append(self, path: str, body: Body) -> StoredFile:
+    def _append(self, path: str, body: Body) -> Any:
         try:
             with self._send("HEAD", path, {}) as response:
                 offset = int(header_field(response, "upload-offset"))
@@ -303,7 +323,7 @@ class MagicStore:
             **body.rest(offset), "Content-Type": "application/partial-upload", "Upload-Offset": str(offset),
             "Upload-Complete": "?1"
         }
-        return cast(StoredFile, self._json("PATCH", path, headers, body))
+        return self._json("PATCH", path, headers, body)
 
     def _json(
         self, method: str, path: str, headers: Mapping[str, str], body: Body | None = None, *,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 from urllib.parse import quote, urlencode, urlsplit
 
-from .schema import Problem, StoredFile
+from .schema import Problem, SharedUploadResult, StoredFile
 
 # How requests are sent, and what can fail. client.py has the operations.
 
@@ -34,6 +34,7 @@ PIECE_BYTES = 256 * 1024
 MAX_PROBLEM_BYTES = 64 * 1024
 
 Result = TypeVar("Result")
+Stored = TypeVar("Stored", StoredFile, SharedUploadResult)
 
 
 class Stream(Protocol):
@@ -131,7 +132,7 @@ class Body:
             left -= len(piece)
             yield piece
 
-    def verified(self, stored: StoredFile) -> StoredFile:
+    def verified(self, stored: Stored) -> Stored:
         if stored["sha256"] != self._hash.hexdigest():
             raise MagicStoreError(200, "digest_mismatch", "other bytes were stored than were sent")
         return stored
@@ -141,7 +142,8 @@ class Wire:
     """Sends requests to a server. `timeout` and `retries` as in MagicStore."""
 
     def __init__(self, base_url: str, *, timeout: float, retries: int, context: ssl.SSLContext | None) -> None:
-        self._url = urlsplit(base_url.rstrip("/"))
+        self.url = base_url.rstrip("/")
+        self._url = urlsplit(self.url)
         if self._url.scheme not in ("http", "https") or self._url.hostname is None or self._url.port == 0:
             raise ValueError("base_url is an address such as https://files.example.org")
         self._timeout, self._retries, self._context = timeout, retries, context

@@ -23,8 +23,8 @@ export function ConnectDialog ({ hasPassword, onAllowed, onClose }: ConnectDialo
   if (connection === undefined) return <CodeDialog onFound={setConnection} onClose={onClose} />
   const { id, name, scopes, network, ownNetwork } = connection
   const allow = async (account: Account) => {
-    await withProof(account, async ({ api }) =>
-      bodyOf(await api.POST('/api/connections/{id}/allow', { params: { path: { id } } })))
+    await ofWaiting(withProof(account, async ({ api }) =>
+      bodyOf(await api.POST('/api/connections/{id}/allow', { params: { path: { id } } }))))
     notify({ text: words.allowed(name) })
     onClose()
     await onAllowed()
@@ -72,7 +72,7 @@ function CodeDialog ({ onFound, onClose }: { onFound: (connection: Connection) =
 
 function RefuseButton ({ id, onRefused }: { id: string, onRefused: () => void }) {
   const refusing = useAction(async () => {
-    await request(api => api.DELETE('/api/connections/{id}', { params: { path: { id } } }))
+    await ofWaiting(request(api => api.DELETE('/api/connections/{id}', { params: { path: { id } } })))
     onRefused()
   })
   return (
@@ -84,8 +84,13 @@ function RefuseButton ({ id, onRefused }: { id: string, onRefused: () => void })
 }
 
 async function findConnection (userCode: string) {
+  return ofWaiting(request(api => api.POST('/api/connections/find', { body: { userCode } })))
+}
+
+/** What is done to a program that waits. While its user reads the question, it may have given up. */
+async function ofWaiting<Result> (act: Promise<Result>): Promise<Result> {
   try {
-    return await request(api => api.POST('/api/connections/find', { body: { userCode } }))
+    return await act
   } catch (error) {
     throw codeOf(error) === 'not_found' ? new PageError(texts.account.connect.unknown) : error
   }

@@ -321,8 +321,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       continue: 'Weiter',
       unknown: 'Mit diesem Code wartet kein Programm. Vielleicht ist er abgelaufen: Im Programm einen neuen anfordern.',
       allowTitle: 'Dieses Programm erlauben?',
-      networks: (network: string, own: string) => `Das Programm ist bei ${network}, diese Seite bei ${own}.`,
-      warning: 'Kommt der Code von jemand anderem: ablehnen. Sonst käme er an die Dateien.',
+      networks: (network: string, own: string) => `Netz des Programms: ${network}. Ihr eigenes: ${own}.`,
+      warning: 'Kommt der Code von jemand anderem, lehnen Sie ab: Wer ihn geschickt hat, käme an Ihre Dateien.',
       allow: 'Erlauben',
       refuse: 'Ablehnen',
       allowed: (name: string) => `Verbunden: ${visible(name)}`

@@ -332,7 +332,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       continue: 'Continuer',
       unknown: 'Aucun programme n’attend avec ce code. Il a peut-être expiré : demandez-en un nouveau au programme.',
       allowTitle: 'Autoriser ce programme ?',
-      networks: (network: string, own: string) => `Le programme est à ${network}, vous êtes à ${own}.`,
+      networks: (network: string, own: string) => `Réseau du programme : ${network}. Le vôtre : ${own}.`,
       warning: 'Si quelqu’un d’autre vous a donné ce code, refusez : il aurait accès à vos fichiers.',
       allow: 'Autoriser',
       refuse: 'Refuser',

@@ -195,6 +195,23 @@ browserTest('a program is connected by the letters that it shows: who types them
   t.equal(status, 200)
   t.equal((await server.send('GET', '/api/files', { token })).status, 200)
   await section(page, 'Recent events').getByText('Connection of a program allowed').waitFor()
+
+  const { user } = await signUp(server)
+  const taken = await request('taken')
+  await find(taken.userCode)
+  await question.waitFor()
+  t.equal((await server.send('POST', `/api/connections/${taken.id}/allow`, { user })).status, 204)
+  await question.getByLabel('Current password', { exact: true }).fill(PASSWORD)
+  await button(question, 'Allow').click()
+  await question.getByText('No program waits with this code.').waitFor()
+  t.match((await pickUp(taken)).json, { username: user[0] }, 'who allows it first has it')
+  await button(question, 'Cancel').click()
+  const late = await request('late')
+  await find(late.userCode)
+  await question.waitFor()
+  await runSql(server.dataDir, `UPDATE connections SET expires_at = 1 WHERE id = '${late.id}'`)
+  await button(question, 'Refuse').click()
+  await question.getByText('No program waits with this code.').waitFor()
 })
 
 browserTest('a new password ends all tokens, the user stays signed in, and each refusal is shown at its field', async t => {
