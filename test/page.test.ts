@@ -154,6 +154,14 @@ t.test('the first view of the page is light', t => {
   t.end()
 })
 
+t.test('without scripts, both pages say in each language that they need them', t => {
+  for (const html of ['index.html', 'link.html']) {
+    const [, shown = ''] = /<noscript>(.*)<\/noscript>/s.exec(bytesOf(html).toString()) ?? []
+    for (const pattern of [/<p>[^<]*JavaScript/, /<p lang="de">[^<]*JavaScript/, /<p lang="fr">[^<]*JavaScript/]) t.match(shown, pattern, html)
+  }
+  t.end()
+})
+
 t.test('the service worker has no validators: all files of a package have the same date', async t => {
   const server = await sharedServer()
   const { headers } = await server.send('GET', '/service-worker.js')

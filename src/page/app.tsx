@@ -3,6 +3,7 @@ import { ActionButton } from './action-button.tsx'
 import { claim, kindOf } from './claim.ts'
 import { Dialog } from './dialog.tsx'
 import { DemandDialog } from './factors/demand-dialog.tsx'
+import { EntryDialog, EntryMenu, pressKey } from './files/entry-acts.tsx'
 import { FilesView } from './files/files-view.tsx'
 import { failed } from './files/many.ts'
 import { focusHeading, focusMain } from './focus.ts'
@@ -59,7 +60,9 @@ function Content () {
       <TopBar username={state.username} />
       <main id='main' tabIndex={-1}>
         {isFiles(view.value) && <FilesView key={`${view.value} ${openFolder.value}`} />}
-        {view.value === 'timeline' && <TimelineView key={openFolder.value} />}
+        {view.value === 'timeline' && (
+          <TimelineView key={openFolder.value} EntryDialog={EntryDialog} EntryMenu={EntryMenu} pressKey={pressKey} />
+        )}
         {view.value === 'links' && <LinksView />}
         {view.value === 'trash' && <TrashView key={openDeletion.value} />}
         {view.value === 'account' && <AccountView />}

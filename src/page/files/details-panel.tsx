@@ -7,7 +7,7 @@ import { texts } from '../later-texts.ts'
 import { listen } from '../listen.ts'
 import { lastOf } from '../paths.ts'
 import { detailed, hideDetails as close } from './detailed.ts'
-import { entries, filesFocus } from './entries.ts'
+import { entries, filesFocus, type Entry } from './entries.ts'
 import { EntryDetails } from './entry-details.tsx'
 import { isScattered } from './list-choice.ts'
 
@@ -23,11 +23,18 @@ export function DetailsPanel () {
   useEffect(() => { if (isGone) close() }, [isGone])
   const entry = found ?? detailed.value
   if (entry === undefined || detailed.value === undefined) return null
-  const title = texts.details.titleOf(lastOf(entry.name))
-  const details = <EntryDetails entry={entry} />
-  if (!isWide) return <Dialog key={entry.id} title={title} class='details-dialog' onClose={close}>{details}</Dialog>
-  return <Panel key={entry.id} title={title}>{details}</Panel>
+  if (!isWide) return <DetailsDialog key={entry.id} entry={entry} />
+  return <Panel key={entry.id} title={titleOf(entry)}><EntryDetails entry={entry} /></Panel>
 }
+
+/** The same where nothing else can be done meanwhile. */
+export function DetailsDialog ({ entry }: { entry: Entry }) {
+  return (
+    <Dialog title={titleOf(entry)} class='details-dialog' onClose={close}><EntryDetails entry={entry} /></Dialog>
+  )
+}
+
+const titleOf = ({ name }: Entry) => texts.details.titleOf(lastOf(name))
 
 function Panel ({ title, children }: { title: string, children: ComponentChildren }) {
   const id = useId()

@@ -94,8 +94,8 @@ export function FolderOfHit ({ entry, tabIndex }: { entry: Entry, tabIndex?: num
   )
 }
 
-/** What is said of an entry beside its name. */
-function marksOf ({ name, starred }: Entry): (readonly [icon: IconName, label: string])[] {
+/** What is said of an entry beside its name: that it has a star or a link. */
+export function marksOf ({ name, starred }: Entry): (readonly [icon: IconName, label: string])[] {
   return [
     ...starred ? [['starred', texts.files.starred] as const] : [],
     ...linkedNames.value.has(name) ? [['links', texts.links.has] as const] : []

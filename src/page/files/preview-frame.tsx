@@ -18,9 +18,12 @@ interface ShownFile { readonly name: string, readonly type: string, readonly siz
 
 interface PreviewFrameProps<File extends ShownFile> {
   file: File
-  previous: File | undefined
-  next: File | undefined
-  onMove: (file: File) => void
+  /** The name of the file by default. */
+  title?: string
+  previous?: File | undefined
+  next?: File | undefined
+  /** Without it, there are no steps to other files. */
+  onMove?: (file: File) => void
   onClose: () => void
   closesOutside: boolean
   read: (file: File, signal: AbortSignal) => Promise<Blob>
@@ -36,7 +39,7 @@ interface PreviewFrameProps<File extends ShownFile> {
  * window, and can be seen without anything over them.
  */
 export function PreviewFrame<File extends ShownFile> (props: PreviewFrameProps<File>) {
-  const { file, previous, next, onMove, onClose, closesOutside, words, acts, details, content } = props
+  const { file, title, previous, next, onMove, onClose, closesOutside, words, acts, details, content } = props
   const kind = kindOf(file)
   const isWhole = kind === 'image' || kind === 'video'
   const [isDetailed, setDetailed] = useState(false)
@@ -46,7 +49,7 @@ export function PreviewFrame<File extends ShownFile> (props: PreviewFrameProps<F
   const zoom = useZoom(stage, kind === 'image' ? key : undefined)
   const isQuiet = useQuiet(isWhole)
   const ahead = useLoadedAhead(props)
-  const move = (target: File | undefined) => { if (target !== undefined) onMove(target) }
+  const move = (target: File | undefined) => { if (target !== undefined) onMove?.(target) }
   function press (event: KeyboardEvent): void {
     const { key, target, currentTarget, altKey, ctrlKey, metaKey } = event
     const isOfOther = target instanceof Element &&
@@ -72,14 +75,13 @@ export function PreviewFrame<File extends ShownFile> (props: PreviewFrameProps<F
           icon='info' label={words.details} aria-expanded={isDetailed} onClick={() => setDetailed(!isDetailed)}
         />
       )}
-      {step('previous', previous)}
-      {step('next', next)}
+      {onMove !== undefined && <>{step('previous', previous)}{step('next', next)}</>}
     </>
   )
   const look = isWhole ? `viewer ${isQuiet && !isDetailed ? 'quiet' : ''}` : 'wide preview'
   return (
     <Dialog
-      title={<FileName name={lastOf(file.name)} />} class={look} onClose={onClose} onKeyDown={press}
+      title={title ?? <FileName name={lastOf(file.name)} />} class={look} onClose={onClose} onKeyDown={press}
       closesOutside={closesOutside} controls={controls}
     >
       <div class='preview-body' ref={body} tabIndex={-1}>

@@ -12,11 +12,12 @@ import { call } from '../session.ts'
 import { texts } from '../later-texts.ts'
 import { useAction } from '../use-action.ts'
 import { filesChanged } from './changes.ts'
-import { download } from './downloads.ts'
+import { download, readBytes } from './downloads.ts'
 import { placeEntry } from './entries.ts'
 import { FileDetails } from './file-details.tsx'
 import { notifyWithUndo } from './files.ts'
 import { PreviewContent } from './preview-content.tsx'
+import { PreviewFrame } from './preview-frame.tsx'
 
 interface Contents { readonly file: StoredFile, readonly versions: readonly Version[] }
 
@@ -106,10 +107,14 @@ function VersionRow ({ file, version, time, onRestored, onRemoved }: VersionRowP
       </div>
       <ProblemText error={downloading.error ?? restoring.error} />
       {opened === 'view' && (
-        <Dialog title={texts.files.versionOf(time)} class='wide preview' onClose={close}>
-          <PreviewContent content={{ ...bytes, type: version.type }} />
-          <FileDetails {...version} dates={[['stored', version.createdAt], ['replaced', version.replacedAt]]} />
-        </Dialog>
+        <PreviewFrame
+          file={{ ...version, ...bytes }} title={texts.files.versionOf(time)} onClose={close} closesOutside
+          words={{ ...texts.files, details: texts.viewer.details }} read={file => readBytes(file)} acts={null}
+          content={() => <PreviewContent content={{ ...bytes, type: version.type }} />}
+          details={(
+            <FileDetails {...version} dates={[['stored', version.createdAt], ['replaced', version.replacedAt]]} />
+          )}
+        />
       )}
       {opened === 'question' && <RemovalQuestion {...{ file, version, time, onRemoved }} onClose={close} />}
     </li>

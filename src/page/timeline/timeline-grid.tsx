@@ -1,6 +1,8 @@
 import type { StoredFile } from 'magicstore'
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { NEXT_KEY, PREVIOUS_KEY } from '../direction.ts'
+import { Marks, marksOf } from '../files/entry-cells.tsx'
+import type { Point } from '../files/menu.tsx'
 import { Thumbnail } from '../files/thumbnail.tsx'
 import { focusMain, isFocusLost } from '../focus.ts'
 import { formatDate } from '../format.ts'
@@ -24,10 +26,15 @@ interface TimelineGridProps {
   active: number
   onActive: (index: number) => void
   onOpen: (index: number) => void
+  /** Opens the menu of a file at the pointer. `opener` gets the focus back. */
+  onMenu: (index: number, opener: HTMLElement, at: Point) => void
+  /** Keys besides those that move the focus. Returns whether the key was used. */
+  onKey: (key: string) => boolean
 }
 
 /** Pictures and videos below the headings of their months, as an ARIA grid. Only what is near the view is in it. */
-export function TimelineGrid ({ label, timeline, layout, shown, body, active, onActive, onOpen }: TimelineGridProps) {
+export function TimelineGrid (props: TimelineGridProps) {
+  const { label, timeline, layout, shown, body, active, onActive, onOpen, onMenu } = props
   const rows = rowsBetween(layout, shown.from, shown.to)
   const activeRow = rowOf(layout, active)
   const isFar = activeRow !== undefined && !rows.some(({ number }) => number === activeRow.number)
@@ -36,11 +43,12 @@ export function TimelineGrid ({ label, timeline, layout, shown, body, active, on
     const [first = 0, end = 0] = [rows[0]?.first, rows.at(-1)?.end]
     timeline.see({ first, end })
   }, [rows[0]?.first, rows.at(-1)?.end, timeline.months.value])
-  const move = useKeys({ layout, shown, body, active, onActive })
+  const move = useKeys(props)
   return (
     <div role='grid' aria-label={label} aria-rowcount={layout.rows} aria-colcount={layout.perRow}>
       <div
         role='rowgroup' class='body' ref={body} style={{ height: `${layout.height}px` }} onKeyDown={move}
+        onContextMenu={event => showMenu(event, onMenu)}
         onFocusIn={({ target }) => { if (indexOf(target) !== undefined) onActive(Number(indexOf(target))) }}
       >
         {(isFar ? [...rows, activeRow] : rows).map(row => (
@@ -80,19 +88,30 @@ function Shot ({ file, index, isActive, onOpen }: ShotProps) {
     return <button type='button' class='shot' aria-label={texts.loading} aria-disabled {...control} />
   }
   const { name, sha256, type, takenAt, changedAt } = file
-  const label = `${visibleName(lastOf(name))}, ${formatDate(takenAt ?? changedAt)}`
+  const marks = marksOf(file).map(([, label]) => label)
+  const label = [visibleName(lastOf(name)), formatDate(takenAt ?? changedAt), ...marks].join(', ')
   return (
     <button type='button' class='shot' aria-label={label} {...control} onClick={onOpen}>
       <Thumbnail key={sha256} file={file} Picture={TilePicture} />
       {type.startsWith('video/') && <span class='video'><Icon name='resume' /></span>}
+      <span class='marks'><Marks {...file} /></span>
     </button>
   )
 }
 
-type Keys = Pick<TimelineGridProps, 'layout' | 'shown' | 'body' | 'active' | 'onActive'>
+/** By the right button, the menu key or Shift+F10. */
+function showMenu (event: MouseEvent, onMenu: TimelineGridProps['onMenu']): void {
+  const index = indexOf(event.target)
+  const shot = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-index]') : null
+  if (index === undefined || shot === null) return
+  event.preventDefault()
+  onMenu(index, shot, { x: event.clientX, y: event.clientY })
+}
+
+type Keys = Pick<TimelineGridProps, 'layout' | 'shown' | 'body' | 'active' | 'onActive' | 'onKey'>
 
 /** Keys move the focus, and the view with it. */
-function useKeys ({ layout, shown, body, active, onActive }: Keys): (event: KeyboardEvent) => void {
+function useKeys ({ layout, shown, body, active, onActive, onKey }: Keys): (event: KeyboardEvent) => void {
   const isMoving = useRef(false)
   const hadFocus = body.current?.contains(document.activeElement) === true
   // A layout effect, so that the focus has moved before the next key is pressed.
@@ -105,9 +124,12 @@ function useKeys ({ layout, shown, body, active, onActive }: Keys): (event: Keyb
     return () => { if (element?.contains(document.activeElement) === true) focusMain() }
   }, [])
   return event => {
-    const step = event.ctrlKey || event.metaKey || event.altKey ? undefined : stepOf(event.key, layout, shown)
-    if (step === undefined || indexOf(event.target) === undefined) return
-    event.preventDefault()
+    if (event.ctrlKey || event.metaKey || event.altKey || indexOf(event.target) === undefined) return
+    const step = stepOf(event.key, layout, shown)
+    // A key that is held down must not act on each file that follows.
+    const isUsed = step !== undefined || (!event.repeat && onKey(event.key))
+    if (isUsed) event.preventDefault()
+    if (step === undefined) return
     isMoving.current = true
     onActive(targetOf(layout, active, step))
   }

@@ -1,14 +1,19 @@
-import type { StoredFile } from 'magicstore'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Breadcrumbs, FolderName } from '../files/breadcrumbs.tsx'
-import { filesBeside } from '../files/entries.ts'
-import { RemovalQuestion } from '../files/entry-dialogs.tsx'
+import { detailed, hideDetails } from '../files/detailed.ts'
+import { DetailsDialog } from '../files/details-panel.tsx'
+import { filesBeside, refused, type Entry } from '../files/entries.ts'
+import { notifyProblem } from '../files/files.ts'
+import { rename } from '../files/folders.ts'
 import { LayoutChoice } from '../files/layout-choice.tsx'
 import { EmptyList } from '../files/list-state.tsx'
-import { Preview } from '../files/preview.tsx'
+import type { Point } from '../files/menu.tsx'
+import type { EntryActs, Open, OpenedMenu, Part } from '../files/opened.ts'
 import { useFresh } from '../files/use-fresh.ts'
-import { Versions } from '../files/versions.tsx'
 import { texts } from '../later-texts.ts'
+import { refreshLinks } from '../links/links.ts'
+import { NameDialog } from '../name-dialog.tsx'
+import { lastOf } from '../paths.ts'
 import { Retry } from '../problem.tsx'
 import { openFolder } from '../view.ts'
 import { blockAt, layOut, rowOf } from './layout.ts'
@@ -26,19 +31,21 @@ const LEAST_PER_ROW = 3
 /** In heights of the letters of the page. */
 const HEAD_HEIGHT = 3
 
-interface Opened { readonly kind: 'preview' | 'versions' | 'removal', readonly entry: StoredFile }
-
-type Open = (kind: Opened['kind'], entry: StoredFile) => void
-
 /** Pictures and videos of the open folder and all below it, by when they were taken. */
-export function TimelineView () {
+export function TimelineView ({ EntryDialog, EntryMenu, pressKey }: EntryActs) {
   const timeline = useMemo(() => new Timeline(openFolder.peek()), [])
   const body = useRef<HTMLDivElement>(null)
   const [active, setActive] = useState(0)
-  const [opened, setOpened] = useState<Opened>()
+  const [opened, setOpened] = useState<{ readonly kind: Part, readonly entry: Entry }>()
+  const [menu, setMenu] = useState<OpenedMenu>()
   const months = timeline.months.value ?? []
-  useFresh(timeline.refresh)
+  useFresh(() => {
+    timeline.refresh()
+    refreshLinks()
+  })
   useEffect(() => () => timeline.end(), [])
+  useEffect(() => hideDetails, [])
+  useRefusals()
   const { layout, shown, current } = useLayout(body, timeline)
   useBeside(timeline, active, opened !== undefined)
   useReturn(() => focusShot(body.current, active), opened !== undefined)
@@ -64,8 +71,18 @@ export function TimelineView () {
     const file = timeline.files.peek().get(index)
     if (file !== undefined) open('preview', file)
   }
+  const openMenu = (index: number, opener: HTMLElement, at: Point) => {
+    const entry = timeline.files.peek().get(index)
+    setActive(index)
+    if (entry !== undefined) setMenu({ entry, opener, at })
+  }
+  const press = (key: string) => {
+    const file = timeline.files.peek().get(active)
+    return file !== undefined && pressKey(key, file, open)
+  }
   const choice = { months, current, onChoose: choose }
   const error = timeline.error.value
+  const close = () => setOpened(undefined)
   return (
     <>
       <div class='toolbar'>
@@ -81,25 +98,40 @@ export function TimelineView () {
       <div class='timeline' hidden={months.length === 0}>
         <TimelineGrid
           label={texts.files.layouts.timeline} timeline={timeline} layout={layout} shown={shown} body={body}
-          active={active} onActive={setActive} onOpen={openAt}
+          active={active} onActive={setActive} onOpen={openAt} onMenu={openMenu} onKey={press}
         />
         <MonthRail {...choice} />
       </div>
-      {opened !== undefined && <OpenedDialog opened={opened} open={open} onClose={() => setOpened(undefined)} />}
+      {menu !== undefined && (
+        <EntryMenu
+          key={`${menu.entry.id} ${JSON.stringify(menu.at)}`} {...menu} open={open} onClose={() => setMenu(undefined)}
+        />
+      )}
+      {opened?.kind === 'renaming' && <Renaming entry={opened.entry} onClose={close} />}
+      {opened !== undefined && <EntryDialog {...opened} open={open} onClose={close} />}
+      {detailed.value !== undefined && <DetailsDialog entry={detailed.value} />}
     </>
   )
 }
 
-function OpenedDialog ({ opened, open, onClose }: { opened: Opened, open: Open, onClose: () => void }) {
-  const { kind, entry } = opened
-  if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
-  if (kind === 'removal') return <RemovalQuestion entry={entry} onClose={onClose} />
+/** A tile has no room for the form that the list has. */
+function Renaming ({ entry, onClose }: { entry: Entry, onClose: () => void }) {
+  const name = lastOf(entry.name)
+  const action = async (newName: string) => { await rename(entry, newName) }
   return (
-    <Preview
-      file={entry} onMove={file => open('preview', file)} onVersions={() => open('versions', entry)}
-      onRemove={() => open('removal', entry)} onClose={onClose}
+    <NameDialog
+      title={texts.files.rename} label={texts.files.newName(name)} name={name} submit={texts.files.save} action={action}
+      onClose={onClose}
     />
   )
+}
+
+/** Says why an act on a file failed: its row would, in a list. */
+function useRefusals (): void {
+  useEffect(() => {
+    if (refused.value !== undefined) notifyProblem(refused.value.error)
+    refused.value = undefined
+  }, [refused.value])
 }
 
 /** Where the months are for the width that there is, and which of them is in view. */

@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { isProof } from '../../kit/sizes.ts'
 import { browserTest, isFocused, shows } from '../browser.ts'
-import { folderLink, noDialog, PICTURE, press, visitAs, widths, type FilesVisit } from '../files-page.ts'
+import { dialogButton, fileButton, folderLink, noDialog, notice, PICTURE, press, savedBy, undo, visitAs, widths, type FilesVisit } from '../files-page.ts'
 import { checkAccessible, checkFits } from '../page.ts'
 
 const layout = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
@@ -116,4 +116,70 @@ browserTest('of many pictures, a timeline reads and keeps what is near the view'
   await areRead()
   t.ok(asked('order=-taken').length < 60, 'what only passes is not read', { count: asked('order=-taken').length })
   t.comment(`${500 * folders} pictures: ${asked('order=-taken').length} requests, at most ${most + 60} in the document`)
+})
+
+browserTest('in the timeline too, the right button, the menu key and Shift+F10 open the menu of a file, and each act shows at once', async t => {
+  const visit = await visitAs(t, { 'in/a.png': PICTURE, 'in/b.png': PICTURE, 'in/c.png': PICTURE, 'other/d.txt': 'text' })
+  const { page, server, token } = visit
+  await openTimeline(t, visit)
+  const file = (name: string) => page.getByRole('button', { name: new RegExp(`^${name}, `) })
+  const menu = page.getByRole('menu')
+  const item = (name: string) => menu.getByRole('menuitem', { name, exact: true })
+  const isListed = (path: string) => async () => (await server.send('GET', `/api/files/${encodeURIComponent(path)}`, { token })).status === 200
+  await file('b.png').click({ button: 'right' })
+  await menu.waitFor()
+  await checkAccessible(t, page, 'the menu of a picture')
+  await checkFits(t, page, 'the menu of a picture')
+  await press(page, 'Escape')
+  await shows(t, () => isFocused(file('b.png')), true, 'the focus goes back')
+  for (const key of ['ContextMenu', 'Shift+F10']) {
+    await press(page, key)
+    await menu.waitFor()
+    await press(page, 'Escape')
+    await menu.waitFor({ state: 'detached' })
+  }
+  await press(page, 'Shift+F10')
+  t.same((await savedBy(page, () => item('Download').click())).name, 'b.png')
+
+  await press(page, 'Shift+F10')
+  await item('Add a star').click()
+  await page.getByRole('button', { name: /^b\.png, .*, starred$/ }).waitFor()
+  await press(page, '*')
+  await page.getByRole('button', { name: /^b\.png, .*, starred$/ }).waitFor({ state: 'detached' })
+
+  await press(page, 'F2')
+  await page.getByLabel('New name of b.png').fill('renamed.png')
+  await press(page, 'Enter')
+  await noDialog(page)
+  await file('renamed.png').waitFor()
+  await shows(t, () => isFocused(file('renamed.png')), true)
+  await press(page, 'Shift+F10')
+  await item('Move').click()
+  await dialogButton(page, 'Files').click()
+  await dialogButton(page, 'other').click()
+  await dialogButton(page, 'Move here').click()
+  await noDialog(page)
+  await shows(t, isListed('other/renamed.png'), true)
+  await shows(t, async () => {
+    await press(page, 'Shift+F10')
+    await item('Details').click()
+    const folder = await page.getByRole('dialog').locator('dd').first().innerText()
+    await press(page, 'Escape')
+    await noDialog(page)
+    return folder
+  }, 'other', 'the details are those of the moved file')
+  await press(page, 'Delete')
+  await file('renamed.png').waitFor({ state: 'detached' })
+  await undo(page).click()
+  await file('renamed.png').waitFor()
+  await notice(page, 'Restored: other/renamed.png').waitFor()
+
+  await page.route('**/api/files/other*', route => route.fulfill({ status: 423, contentType: 'application/problem+json', json: { code: 'file_locked', title: 'x', detail: 'x', status: 423 } }))
+  await file('renamed.png').click({ button: 'right' })
+  await item('Add a star').click()
+  await page.getByRole('status').getByText(/Another program has locked it/).waitFor()
+  await page.unroute('**/api/files/other*')
+  await file('renamed.png').click({ button: 'right' })
+  await item('Show in its folder').click()
+  await shows(t, () => isFocused(fileButton(page, 'renamed.png')), true, 'in the list of its folder')
 })
