@@ -168,7 +168,7 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
           return
         }
         if (`${target.folder}/`.startsWith(`${name}/`)) throw new Problem('folder_into_itself')
-        const since = (await metadata.changes.newest([owner.id])).get(owner.id) ?? 0
+        const since = Number((await metadata.changes.newest([owner.id])).get(owner.id))
         const ids: number[] = []
         const onStep = (made: { readonly id: number }) => { ids.push(made.id) }
         const { path, result: failure } = await place(owner.id, name, target, path =>

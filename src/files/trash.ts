@@ -93,7 +93,7 @@ export function createTrash (
     async restoreDeletion (
       owner: AccountRecord, deletedWith: string
     ): Promise<{ restored: number, kept: RestoredDeletion['kept'][number][], placed: MadeEntry[] }> {
-      const since = (await changes.newest([owner.id])).get(owner.id) ?? 0
+      const since = Number((await changes.newest([owner.id])).get(owner.id))
       const quota = space.quotaOf(owner)
       const id = contentId(deletedWith)
       const restored: RestoredEntry[] = []
