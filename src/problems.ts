@@ -246,6 +246,17 @@ export function codeAmong<Code extends FailureCode> (codes: readonly Code[], err
   return found
 }
 
+/** Why one of many is refused. `locked`: of `file_locked`, the files and folders whose locks refuse it. */
+export interface RefusalReason<Code extends FailureCode> { readonly code: Code, readonly locked?: string[] }
+
+/** As {@link codeAmong}. */
+export function refusalAmong<Code extends FailureCode> (codes: readonly Code[], error: unknown): RefusalReason<Code> {
+  const code = codeAmong(codes, error)
+  // Only of `file_locked`, and then paths.
+  const { locked } = (error as Problem).options.members ?? {}
+  return locked === undefined ? { code } : { code, locked: locked as string[] }
+}
+
 /** A failure of a command or of the server start: printed for the operator on one line, without a stack. */
 export class OperatorError extends Error {
   /** 1: it failed. 2: wrong usage or an invalid setting. Of `sync` also 3: a question, and 4: the credential. */

@@ -10,7 +10,10 @@ import { runSql, skipWithoutFolder } from './kit/stores.ts'
 import { blobPath } from './kit/tidy.ts'
 import { eventually, until } from './kit/waiting.ts'
 
-type Items = readonly (string | { name: string, id?: string })[]
+type Items = readonly (string | { name: string, id?: string, state?: string })[]
+
+/** A copy, as the response tells. */
+interface Copied { readonly newName: string, readonly id: string, readonly state: string }
 
 function bulkOf (client: Client, token: string) {
   const account = accountOf(client, token)
@@ -92,6 +95,28 @@ t.test('what can\'t be deleted is refused by its name and code, and the others a
   t.match((await trashAll([{ name: 'in', id: folder }])).json, { done: 1, refused: [] })
   t.match((await trashAll([{ name: 'in', id: folder }])).json, { done: 0, refused: [{ name: 'in', code: 'not_found' }] }, 'repeating is safe')
   t.strictSame(await folders(), ['held'])
+})
+
+t.test('what a lock refuses is told with its locks, which are broken', async t => {
+  const { put, make, send, trashAll, moveAll, names, folders, dataDir } = await openAccount()
+  for (const name of ['a', 'box/b', 'box/in/c', 'free']) await put(name)
+  await make('held')
+  for (const path of ['a', 'box/b', 'box/in']) await setLock(dataDir, path)
+  await setLock(dataDir, 'held', { isDeep: true })
+  const refusals = [
+    { name: 'a', code: 'file_locked', locked: ['a'] },
+    { name: 'box', code: 'file_locked', locked: ['box/b', 'box/in'] },
+    { name: 'held', code: 'file_locked', locked: ['held'] }
+  ]
+  const byName = ({ json }: Answer) =>
+    json.refused.toSorted((a: { name: string }, b: { name: string }) => a.name < b.name ? -1 : 1)
+  t.strictSame(byName(await moveAll(['a', 'box', 'held'], 'to')), refusals)
+  const answer = await trashAll(['a', 'box', 'held', 'free'])
+  t.strictSame(byName(answer), refusals)
+  t.equal(answer.json.done, 1)
+  for (const path of ['files/a', 'files/box%2Fb', 'folders/box%2Fin', 'folders/held']) t.equal((await send('DELETE', `/api/${path}/lock`)).status, 204)
+  t.match(await trashAll(['a', 'box', 'held']), { json: { done: 3, refused: [] } })
+  t.strictSame([await names(), await folders()], [[], []])
 })
 
 t.test('two clients that delete the same files delete each once', async t => {
@@ -239,6 +264,48 @@ t.test('files and folders are copied with all that is in them, also beside thems
   }
   for (const folder of ['box', 'box/in']) t.strictSame(outcomeOf(await copyAll(['box', 'none', { name: 'a.txt', id: 'other' }], folder)), { done: 0, refused: [{ name: 'box', code: 'folder_into_itself' }, { name: 'none', code: 'not_found' }, { name: 'a.txt', code: 'precondition_failed' }] })
   t.match(await usage(), { files: 12, keptBytes: 0 })
+})
+
+t.test('what was copied is taken back as far as nobody has changed it since', async t => {
+  const { put, make, move, remove, send, copyAll, trashAll, names, folders } = await openAccount()
+  for (const name of ['a', 'box/x', 'box/in/y', 'other']) await put(name)
+  await make('box/empty')
+  const before = [(await names()).sort(), (await folders()).sort()]
+  const isAsBefore = async (why: string) =>
+    t.strictSame([(await names()).sort(), (await folders()).sort()], before, why)
+  const copied = async (...items: string[]) => {
+    const { json: { placed } } = await copyAll(items, '', { rename: true })
+    return placed.map(({ newName: name, id, state }: Copied) => ({ name, id, state }))
+  }
+  t.match(await trashAll(await copied('a', 'box')), { json: { done: 2, refused: [] } })
+  await isAsBefore('a file and a folder with all that is in it')
+  const changes: [string, () => Promise<unknown>][] = [
+    ['a file was added', () => put('box (2)/new')],
+    ['a file was replaced', () => put('box (2)/in/y', 'other bytes')],
+    ['a file was moved there', () => send('POST', '/api/moves', { json: { items: [{ name: 'other' }], folder: 'box (2)/in' } })],
+    ['a file was deleted', () => remove('box (2)/x')],
+    ['a folder was added', () => make('box (2)/in/new')],
+    ['it was moved and came back', async () => { for (const [from, to] of [['box (2)', 'else'], ['else', 'box (2)']] as const) await move(from, to) }]
+  ]
+  for (const [why, change] of changes) {
+    const [item] = await copied('box')
+    await change()
+    const all = (await names()).sort()
+    t.match((await trashAll([item])).json, { done: 0, refused: [{ name: 'box (2)', code: 'precondition_failed' }] }, why)
+    t.strictSame((await names()).sort(), all, why)
+    await send('POST', '/api/moves', { json: { items: [{ name: 'box (2)/in/other' }], folder: '' } })
+    await trashAll(['box (2)'])
+    await isAsBefore(why)
+  }
+  const [file, folder] = await copied('a', 'box')
+  await put('a (2)', 'other bytes')
+  await send('POST', '/api/moves', { json: { items: [{ name: folder.name }], folder: 'kept' } })
+  await put('box (2)/x', 'of somebody else')
+  for (const [item, code] of [[file, 'precondition_failed'], [folder, 'precondition_failed'], [{ ...folder, id: undefined, state: file.state }, 'precondition_failed'], [{ ...file, state: folder.state }, 'precondition_failed']]) {
+    t.match((await trashAll([item])).json, { done: 0, refused: [{ name: item.name, code }] })
+  }
+  t.ok((await names()).includes('box (2)/x'), 'what has got the name stays')
+  refused(t, await trashAll([{ name: 'a', state: 'No "state"' }]), 400, 'validation_failed')
 })
 
 t.test('a copy that does not fit, whose name is not allowed, or whose source is damaged is refused alone', { skip: skipWithoutFolder }, async t => {

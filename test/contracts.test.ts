@@ -32,7 +32,7 @@ import { createTestClock } from './kit/clock.ts'
 import { sha256Of } from './kit/digests.ts'
 import { mountDisk } from './kit/disks.ts'
 import { DAY } from './kit/durations.ts'
-import { newFile, outcomes, unlimited } from './kit/records.ts'
+import { newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import { KIB, MIB } from './kit/sizes.ts'
 import { suite as metadataContract } from './metadata.contract.ts'
 
@@ -137,6 +137,24 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
   await metadata.accounts.repairUsage()
   t.strictSame(await metadata.accounts.usageMismatches(), [])
   t.match(await metadata.accounts.find(id), { usedBytes: 0, usedFiles: 0, keptBytes: 0 })
+})
+
+test('wrong counts of deletions are found, and counted again', async t => {
+  const { metadata, id, run } = await openSqlite(t, { retentionPolicy: { milliseconds: DAY, versions: 1 } })
+  for (const name of ['in/1', 'in/2', 'other/3']) await metadata.files.add(newFile(id, name), unlimited)
+  for (const [path, deletedWith] of [['in', 'd'], ['other', 'e']] as const) {
+    const removal = { limit: 9, isPermanent: false, deletedWith }
+    await removeFolder(metadata, id, path, removal)
+  }
+  const page = { after: undefined, limit: 9 }
+  const before = await metadata.trash.listDeletions(id, page)
+  t.equal(await metadata.deletionCounts.countWrong(), 0)
+  run("UPDATE deletions SET files = 5, size = 1 WHERE id = 'd'; UPDATE deletions SET folders = 0 WHERE id = 'e'; INSERT INTO deletions SELECT 'f', owner_id, kind, name, 1, 0, 1, deleted_at FROM deletions LIMIT 1")
+  await nextTurn()
+  t.equal(await metadata.deletionCounts.countWrong(), 3)
+  await metadata.deletionCounts.repair()
+  t.equal(await metadata.deletionCounts.countWrong(), 0)
+  t.strictSame(await metadata.trash.listDeletions(id, page), before)
 })
 
 test('a draft is recorded after 64 MiB where its store does not say otherwise', async t => {

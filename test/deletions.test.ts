@@ -19,7 +19,8 @@ function deletionsOf (client: Client, token: string) {
     deletions: async () => (await listDeletions()).json.deletions as Record<string, unknown>[],
     open: (id: unknown, query: Query = {}) => send('GET', `/api/trash/deletions/${id}?${new URLSearchParams(query)}`),
     removeDeletion: (id: unknown) => send('DELETE', `/api/trash/deletions/${id}`),
-    trashAll: (...names: string[]) => send('POST', '/api/trash', { json: { items: names.map(name => ({ name })) } })
+    trashAll: (...names: string[]) => send('POST', '/api/trash', { json: { items: names.map(name => ({ name })) } }),
+    takeBack: (placed: unknown) => send('POST', '/api/trash', { json: { items: placed } })
   }
 }
 
@@ -94,6 +95,49 @@ t.test('a deletion is opened, page by page', async t => {
   for (const act of [stranger.open, stranger.removeDeletion, stranger.restoreDeletion]) refused(t, await act(id), 404, 'not_found', 'of another account')
   refused(t, await open(id, { cursor: 'x' }), 400, 'validation_failed', 'cursor')
   t.strictSame(await stranger.deletions(), [])
+})
+
+t.test('what was restored is taken back as far as nobody has changed it since', async t => {
+  const { put, make, send, remove, trashAll, takeBack, restoreDeletion, metadata, getFolder, names, folders } =
+    await openAccount()
+  for (const name of ['a', 'b', 'box/in/c', 'box/d', 'there/e', 'there/f/g']) await put(name)
+  for (const name of ['box/empty', 'lone']) await make(name)
+  for (const name of ['box', 'box/empty']) await send('PATCH', `/api/folders/${encodeURIComponent(name)}`, { json: { starred: true } })
+  const { json: { deletedWith } } = await trashAll('a', 'box', 'lone', 'there/e', 'there/f/g')
+  const restored = await restoreDeletion(deletedWith)
+  t.match(restored.json, { restored: 5, kept: [] })
+  const { placed } = restored.json as { placed: { name: string, id: string, state: string }[] }
+  t.strictSame(placed.map(({ name }) => name).sort(), ['a', 'box', 'lone', 'there/e', 'there/f/g'], 'what is in a folder that was restored is not listed')
+  for (const { name, id } of placed) {
+    const { json } = ['box', 'lone'].includes(name) ? await getFolder(name) : await metadata(name)
+    t.equal(json.id, id, name)
+  }
+  await put('a', 'other bytes')
+  await remove('there/e')
+  await put('there/e', 'of somebody else')
+  const undone = await takeBack(placed)
+  t.match(undone.json, { done: 3 })
+  t.strictSame(undone.json.refused.map(({ name, code }: { name: string, code: string }) => `${name} ${code}`).sort(), ['a precondition_failed', 'there/e precondition_failed'])
+  t.strictSame([(await names()).sort(), await folders()], [['a', 'b', 'there/e'], ['there']])
+  const again = await restoreDeletion(undone.json.deletedWith)
+  t.match(again.json, { restored: 3, kept: [] })
+  await put('box/empty/new')
+  t.match((await takeBack(again.json.placed)).json, { done: 2, refused: [{ name: 'box', code: 'precondition_failed' }] })
+  t.strictSame((await names()).sort(), ['a', 'b', 'box/d', 'box/empty/new', 'box/in/c', 'there/e'])
+})
+
+t.test('folders that are made for what is restored are taken back with it', async t => {
+  const { put, removeFolder, deletions, trashAll, takeBack, restoreDeletion, names, folders } = await openAccount()
+  for (const name of ['p/q/r/1', 'p/q/r/2', 'p/q/s']) await put(name)
+  const { json: { deletedWith } } = await trashAll('p/q/r/1', 'p/q/r/2')
+  await removeFolder('p', { recursive: 'true' })
+  const { json: { placed } } = await restoreDeletion(deletedWith)
+  t.match(placed, [{ name: 'p' }])
+  t.equal(placed.length, 1)
+  const [ofFolder] = await deletions()
+  t.match((await restoreDeletion(ofFolder?.deletedWith)).json, { restored: 1, placed: [{ name: 'p/q/s' }] })
+  t.match((await takeBack(placed)).json, { done: 0, refused: [{ name: 'p', code: 'precondition_failed' }] })
+  t.strictSame([(await names()).length, await folders('p')], [3, ['p/q']])
 })
 
 t.test('a deletion is restored with its empty folders, and what can\'t be stays', async t => {

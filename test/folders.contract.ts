@@ -265,7 +265,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await removeFolder(metadata, ownerId, 'a', { ...removal, from })
     t.equal((await trash()).length, 3)
     const all = { quota: unlimited, after: undefined, limit: 9 }
-    t.match(await metadata.trash.restoreDeletion(ownerId, removal.deletedWith, all), { restored: 2, kept: [{ name: first?.name, code: 'name_taken' }] })
+    t.match(await metadata.trash.restoreDeletion(ownerId, removal.deletedWith, all), { restored: { length: 3 }, kept: [{ name: first?.name, code: 'name_taken' }] })
     t.strictSame(await names(), ['a/1', 'a/2'])
     await check(t, metadata)
   })
@@ -280,8 +280,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     const id = hex(16)
     const deletion = { id, kind: 'many', name: '' } as const
     const wanted = [{ name: 'a', id: metadata.ids.file(Number((await find('a'))?.id)) }, { name: 'b', id: 'other' }, { name: 'in' }]
-    t.strictSame(await files.removeMany(ownerId, wanted, deletion), new Map([['b', 'precondition_failed'], ['in', 'not_found']]))
-    t.strictSame(await files.removeMany(ownerId, [{ name: 'a' }], deletion), new Map([['a', 'not_found']]))
+    t.strictSame(await files.removeMany(ownerId, wanted, deletion), new Map([['b', { code: 'precondition_failed' }], ['in', { code: 'not_found' }]]))
+    t.strictSame(await files.removeMany(ownerId, [{ name: 'a' }], deletion), new Map([['a', { code: 'not_found' }]]))
     const removal = { limit: 9, isPermanent: false, deletedWith: id, deletedFrom: '' }
     await removeFolder(metadata, ownerId, 'in', removal)
     const page = { after: undefined, limit: 9 }
@@ -292,7 +292,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await trash.listDeletions(otherId, page), [])
     t.strictSame(await outcomes([trash.listDeletion(otherId, id, page)]), { not_found: 1 })
     t.strictSame(await trash.empty(otherId, 9, id), { entries: 0, files: 0, bytes: 0 })
-    t.match(await trash.restoreDeletion(ownerId, id, { quota: unlimited, ...page }), { restored: 2, kept: [] })
+    const restored = await trash.restoreDeletion(ownerId, id, { quota: unlimited, ...page })
+    t.match(restored, { restored: { length: 4 }, kept: [] })
     t.ok(await folder('in/empty'))
     t.strictSame([(await names()).sort(), await trash.listDeletions(ownerId, page)], [['a', 'a (2)', 'b', 'in/c'], []])
     await removeFolder(metadata, ownerId, 'in/empty', { ...removal, deletedWith: hex(16) })
@@ -421,5 +422,6 @@ async function walk (
 
 async function check (t: Test, metadata: Metadata): Promise<void> {
   t.strictSame(await metadata.accounts.usageMismatches(), [])
+  t.equal(await metadata.deletionCounts.countWrong(), 0)
   t.strictSame(await metadata.folders.listFaults(), [])
 }

@@ -314,7 +314,7 @@ t.test('an empty folder is deleted, and one with files or folders only if that i
   const one = entries.find(({ name }) => name === 'a/one') as ListedFile
   t.match(await restoreFile(one.id), { status: 200, json: { name: 'a/one' } })
   t.strictSame([await texts('a/one'), await folders()], [['old'], ['a', 'ab']])
-  t.match(await restoreDeletion(one.deletedWith), { status: 200, text: '{"restored":1,"kept":[]}' })
+  t.match(await restoreDeletion(one.deletedWith), { status: 200, json: { restored: 1, kept: [] } })
   t.match(await usage(), { files: 3, folders: 5, keptBytes: 3 })
   refused(t, await restoreDeletion(one.deletedWith), 404, 'not_found', 'nothing of it is left')
 })

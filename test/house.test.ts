@@ -24,7 +24,7 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 8400,
+  '.': 8500,
   accounts: 7400,
   backends: 2100,
   backup: 9100,
@@ -39,12 +39,12 @@ const TOKENS: Readonly<Record<string, number>> = {
   'deployment/debian': 1400,
   doctor: 6700,
   factors: 8100,
-  files: 34_300,
+  files: 35_400,
   fsck: 1100,
   http: 14_000,
   identities: 6200,
   links: 10_700,
-  metadata: 67_800,
+  metadata: 68_600,
   'metadata/postgres': 11_600,
   'metadata/sqlite': 9800,
   monitoring: 5000,

@@ -325,7 +325,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
     for (let after: RestoredDeletion['last']; ;) {
       const { restored, kept, last } =
         await metadata.trash.restoreDeletion(ownerId, deletedWith, { quota: model.quota, after, limit: 2 })
-      all.restored += restored
+      all.restored += restored.filter(({ file }) => file !== undefined).length
       all.kept.push(...kept)
       if (last === undefined) return all
       after = last

@@ -54,7 +54,10 @@ export type Folder = components['schemas']['Folder']
 /** Changes of files and folders, and the cursor for the next call. */
 export type ChangeList = components['schemas']['ChangeList']
 
-/** What `restoreDeletion` did. Files in `kept` stay in the trash, each for the reason in its `code`. */
+/**
+ * What `restoreDeletion` did. Files in `kept` stay in the trash, each for the reason in its `code`. `placed` can be
+ * sent as `items` to `POST /api/trash`, which takes the restore back.
+ */
 export type RestoredFiles = components['schemas']['RestoredFiles']
 
 /** A registered user. */

@@ -8,11 +8,12 @@ magicstore fsck: check that the database and the stored bytes match, with or wit
 
   --deep     read every byte and compare the SHA-256, not only the size
   --repair   move blobs that belong to nothing to quarantine, in DATA_DIR or the bucket, keep the bytes of files that
-             were about to be deleted, and recompute the usage of accounts and the order of names; deletes nothing
+             were about to be deleted, and recompute the usage of accounts, the order of names and the counts of the
+             trash; deletes nothing
   --json     one JSON object per error and line: kind, isRepaired, and what it is about: content, blobId, ownerId and
              name of a file, accountId, or detail
 
-  It checks files, folders, versions and trash, and the order in which names are listed.
+  It checks files, folders, versions and trash with its counts, and the order in which names are listed.
 
 Exit code: 0 if there are no errors, or all were repaired; 1 otherwise.`
 

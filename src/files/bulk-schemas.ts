@@ -1,9 +1,10 @@
-import { Type } from '@sinclair/typebox'
+import { type TProperties, Type } from '@sinclair/typebox'
 import { Count, ExactObject, MAX_TEXT_POINTS, OneOf, SharedObject } from '../http/wire-values.ts'
 import { MAX_RETAINED } from '../metadata/retention-records.ts'
+import { LockedPaths } from '../http/problem-details.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import { bulkRefusals } from './bulk.ts'
-import { ID } from './schemas.ts'
+import { ID, State, StoredId } from './schemas.ts'
 import { MAX_NAMES } from './zip-schemas.ts'
 
 export const MOVES_PATH = '/api/moves'
@@ -17,18 +18,28 @@ const ItemName = Type.String({
   examples: ['reports/2026']
 })
 
-const Items = Type.Array(ExactObject('A file, or a folder with all that is in it.', {
+const item = {
   name: ItemName,
   id: Type.Optional(Type.String({ ...ID, minLength: 1, description: 'Only if what has this name has this id.' }))
-}), {
-  minItems: 1,
-  maxItems: MAX_NAMES,
-  description: 'Files and folders. What is named twice, or is in a folder that is named, counts once.',
-  examples: [[{ name: 'report.pdf' }, { name: 'reports' }]]
-})
+}
+
+const itemsOf = <Properties extends TProperties>(properties: Properties) =>
+  Type.Array(ExactObject('A file, or a folder with all that is in it.', properties), {
+    minItems: 1,
+    maxItems: MAX_NAMES,
+    description: 'Files and folders. What is named twice, or is in a folder that is named, counts once.',
+    examples: [[{ name: 'report.pdf' }, { name: 'reports' }]]
+  })
 
 export const TrashItems = SharedObject('TrashItems', 'What to move to the trash.', {
-  items: Items,
+  items: itemsOf({
+    ...item,
+    state: Type.Optional({
+      ...State,
+      description: 'Only if it has not changed since it was copied or restored: `state` of that response. A folder ' +
+        'has changed if something in it was added, changed, moved or deleted.'
+    })
+  }),
   lost: Type.Optional(Type.Integer({
     format: 'int64',
     minimum: 0,
@@ -42,7 +53,7 @@ export const TrashItems = SharedObject('TrashItems', 'What to move to the trash.
 })
 
 export const PlacedItems = SharedObject('PlacedItems', 'What to move or copy, and where.', {
-  items: Items,
+  items: itemsOf(item),
   folder: Type.String({
     format: 'file-name',
     maxLength: MAX_TEXT_POINTS,
@@ -62,9 +73,10 @@ const results = {
     name: ItemName,
     code: OneOf(bulkRefusals, {
       description: 'The `code` that this file or folder alone is refused with. `precondition_failed`: it has another ' +
-        'id.',
+        'id, or has changed.',
       examples: ['file_locked']
-    })
+    }),
+    locked: LockedPaths
   }), { maxItems: MAX_NAMES, description: 'Those that were refused, by the names in the request.' })
 }
 
@@ -72,7 +84,13 @@ export const BulkOutcome = SharedObject('BulkOutcome', 'What was moved or copied
   ...results,
   placed: Type.Array(ExactObject('A file or folder that was moved or copied.', {
     name: ItemName,
-    newName: { ...ItemName, description: 'The name that it, or its copy, has got.', examples: ['archive/2026'] }
+    newName: { ...ItemName, description: 'The name that it, or its copy, has got.', examples: ['archive/2026'] },
+    id: StoredId('Its id, or that of its copy.', 'Ob8Ln2fVxZ0cYdQ3wTgkRA'),
+    state: Type.Optional({
+      ...State,
+      description: 'Of a copy: what it was like when it was made. Opaque. To take it back, pass it with `newName` ' +
+        'and `id` to `POST /api/trash`.'
+    })
   }), {
     maxItems: MAX_NAMES,
     description: 'Where they are now, by the names in the request. A copy that was begun is there as well.'

@@ -1,11 +1,12 @@
 import { createBlobId } from '../blobs/blob-writer.ts'
 import { ancestorsOf, joinPath, splitPath } from '../metadata/paths.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import { codeAmong, ifNot, Problem } from '../problems.ts'
+import { ifNot, Problem, type RefusalReason, refusalAmong } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { DELETION_BATCH } from './folders.ts'
 import { fileName, findName } from './names.ts'
 import { LOOKUP_BATCH, pagesBelow, partsOf } from './pages.ts'
+import { type MadeEntry, readFolderState, stateOfFolder } from './states.ts'
 import { commonFolder } from './zips.ts'
 
 /** Files and folders that are moved at once: on SQLite, they share a commit. */
@@ -17,18 +18,22 @@ export const bulkRefusals = [
   'precondition_failed', 'quota_exceeded', 'extension_not_allowed', 'file_locked', 'file_damaged'
 ] as const
 
-/** A file or folder as it was named; with `id`, only if it has that. */
-export interface BulkItem { readonly name: string, readonly id?: string | undefined }
+/** A file or folder as it was named; with `id`, only if it has that, and with `state`, only if it still has that. */
+export interface BulkItem {
+  readonly name: string
+  readonly id?: string | undefined
+  readonly state?: string | undefined
+}
 
 /** Its name is the path by which it is stored. */
 interface Item extends BulkItem { readonly requestedName: string }
 
-interface RefusedItem { readonly name: string, readonly code: typeof bulkRefusals[number] }
+interface RefusedItem extends RefusalReason<typeof bulkRefusals[number]> { readonly name: string }
 
 export interface BulkResult { readonly done: number, readonly refused: RefusedItem[] }
 
-/** A file or folder by the name in the request, and the name that it or its copy has got. */
-interface PlacedItem { readonly name: string, readonly newName: string }
+/** A file or folder by the name in the request, and the name that it or its copy has got; a copy with its state. */
+interface PlacedItem extends Omit<MadeEntry, 'state'> { readonly newName: string, readonly state?: string }
 
 export type PlacedResult = BulkResult & { readonly placed: PlacedItem[] }
 
@@ -116,14 +121,16 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
       const kind = deletedFrom === undefined ? 'file' as const : 'many' as const
       const deletion = { id: deletedWith, kind, name: deletedFrom ?? String(names[0]) }
       const result = await run(found, DELETION_BATCH, async some => {
-        const codes = await metadata.files.removeMany(ownerId, some, deletion)
+        const refusals = await metadata.files.removeMany(ownerId, some, deletion)
         const refused: RefusedItem[] = []
         for (const item of some) {
-          const code = codes.get(item.name)
-          if (code === 'not_found') {
-            refused.push(...await tryEach([item], ({ name, id }) =>
-              folders.remove(ownerId, name, { ...removal, conditions: { id } })))
-          } else if (code !== undefined) refused.push({ name: item.requestedName, code })
+          const refusal = refusals.get(item.name)
+          if (refusal?.code === 'not_found') {
+            refused.push(...await tryEach([item], async ({ name, id, state }) => {
+              const unchanged = state === undefined ? undefined : readFolderState(state)
+              await folders.remove(ownerId, name, { ...removal, conditions: { id }, unchanged })
+            }))
+          } else if (refusal !== undefined) refused.push({ name: item.requestedName, ...refusal })
         }
         return refused
       })
@@ -136,10 +143,10 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
       const result = await run(await itemsOf(items), MOVE_BATCH, some =>
         tryEach(some, async ({ requestedName, name, id }) => {
           const isOfFile = await isFile(owner.id, name)
-          const { path } = await place<unknown>(owner.id, name, target, path => isOfFile
-            ? files.rename(owner, name, path, { id })
-            : folders.move(owner, name, path, { id }))
-          placed.push({ name: requestedName, newName: path })
+          const { path, result: row } = await place(owner.id, name, target, async path => isOfFile
+            ? { fileId: (await files.rename(owner, name, path, { id })).id }
+            : { folderId: (await folders.move(owner, name, path, { id })).id })
+          placed.push({ name: requestedName, newName: path, ...row })
         }))
       return { ...result, placed }
     },
@@ -155,14 +162,19 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
       const result = await run(await itemsOf(items), 1, some => tryEach(some, async ({ requestedName, name, id }) => {
         signal.throwIfAborted()
         if (await isFile(owner.id, name)) {
-          const { path } = await place(owner.id, name, target, path => copies.copyFile(owner, name, path, { id }))
-          placed.push({ name: requestedName, newName: path })
+          const { path, result: { file } } = await place(owner.id, name, target, path =>
+            copies.copyFile(owner, name, path, { id }))
+          placed.push({ name: requestedName, newName: path, fileId: file.id, state: file.sha256 })
           return
         }
         if (`${target.folder}/`.startsWith(`${name}/`)) throw new Problem('folder_into_itself')
+        const since = Number((await metadata.changes.newest([owner.id])).get(owner.id))
+        const ids: number[] = []
+        const onStep = (made: { readonly id: number }) => { ids.push(made.id) }
         const { path, result: failure } = await place(owner.id, name, target, path =>
-          copies.copyFolder(owner, name, path, { id, isDeep: true, signal }))
-        placed.push({ name: requestedName, newName: path })
+          copies.copyFolder(owner, name, path, { id, isDeep: true, signal, onStep }))
+        const state = stateOfFolder({ since, changes: ids.length })
+        placed.push({ name: requestedName, newName: path, folderId: Number(ids[0]), state })
         if (failure !== undefined) throw failure.error
       }))
       return { ...result, placed }
@@ -175,10 +187,10 @@ async function itemsOf (items: readonly BulkItem[]): Promise<{ wanted: Item[], r
   const refused: RefusedItem[] = []
   const named = new Map<string, Item>()
   for await (const some of partsOf(items, LOOKUP_BATCH)) {
-    for (const { name: requestedName, id } of some) {
+    for (const { name: requestedName, ...conditions } of some) {
       const name = findName(requestedName, fileName)
       if (name === undefined) refused.push({ name: requestedName, code: 'not_found' })
-      else named.set(name, { requestedName, name, id })
+      else named.set(name, { requestedName, name, ...conditions })
     }
   }
   const wanted: Item[] = []
@@ -193,6 +205,6 @@ async function tryEach (some: readonly Item[], act: (item: Item) => Promise<void
   const results = await Promise.allSettled(some.map(act))
   return some.flatMap(({ requestedName: name }, index) => {
     const result = results[index] as PromiseSettledResult<void>
-    return result.status === 'fulfilled' ? [] : { name, code: codeAmong(bulkRefusals, result.reason) }
+    return result.status === 'fulfilled' ? [] : { name, ...refusalAmong(bulkRefusals, result.reason) }
   })
 }

@@ -15,6 +15,8 @@ export interface CopyFailure { readonly path: string, readonly error: unknown }
 interface AbortableCopy extends FolderCopy {
   /** Aborted when nobody waits for the copy any more. */
   readonly signal: AbortSignal
+  /** Gets each folder and file that was made, the folder itself first. */
+  readonly onStep?: ((made: { readonly id: number }) => void) | undefined
 }
 
 export type Copies = ReturnType<typeof createCopies>
@@ -66,7 +68,8 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'files' | 'folde
   }
 
   async function copyContent (
-    owner: AccountRecord, from: string, to: string, conditions: Conditions & Pick<AbortableCopy, 'signal'>
+    owner: AccountRecord, from: string, to: string,
+    { onStep, ...conditions }: Conditions & Pick<AbortableCopy, 'signal' | 'onStep'>
   ): Promise<CopyFailure | undefined> {
     let at = from
     const target = (path: string) => joinPath(to, splitPath(path).name)
@@ -79,15 +82,16 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'files' | 'folde
         for (const { name } of page) {
           at = name
           requireWanted()
-          await copyFile(owner, name, target(name), conditions)
+          const { file } = await copyFile(owner, name, target(name), conditions)
+          onStep?.(file)
         }
       }
       for await (const page of folderPages(metadata, owner.id, from)) {
         for (const { path } of page) {
           at = path
           requireWanted()
-          await folders.copy(owner, path, target(path), conditions)
-          const failure = await copyContent(owner, path, target(path), conditions)
+          onStep?.(await folders.copy(owner, path, target(path), conditions))
+          const failure = await copyContent(owner, path, target(path), { ...conditions, onStep })
           if (failure !== undefined) return failure
         }
       }
@@ -107,14 +111,16 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'files' | 'folde
      * @throws not_found, name_taken, name_invalid, quota_exceeded, and as its destination says.
      */
     async copyFolder (
-      owner: AccountRecord, name: string, newName: string, { signal, ...destination }: AbortableCopy
+      owner: AccountRecord, name: string, newName: string, { signal, onStep, ...destination }: AbortableCopy
     ): Promise<CopyFailure | undefined> {
       const { path } = await folders.get(owner.id, name)
       const target = folderPath(newName)
-      await folders.copy(owner, path, target, destination)
+      onStep?.(await folders.copy(owner, path, target, destination))
       if (destination.isDeep !== true) return undefined
       // If the copy is moved meanwhile, it is not continued elsewhere.
-      return copyContent(owner, path, target, { tokens: destination.tokens, needsParent: true, signal })
+      return copyContent(owner, path, target, {
+        tokens: destination.tokens, needsParent: true, signal, onStep
+      })
     }
   }
 }

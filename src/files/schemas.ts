@@ -50,6 +50,11 @@ export const ID = { pattern: '^[A-Za-z0-9_-]{1,64}$', maxLength: 64 }
 export const StoredId = (description: string, example: string) =>
   Type.String({ ...ID, description, examples: [example] })
 
+/** What a file or folder was like. */
+export const State = Type.String({
+  minLength: 1, maxLength: 64, pattern: '^[0-9a-f-]+$', description: 'Opaque.', examples: ['4711-3']
+})
+
 /** The id of a folder in a response; null for the root. */
 export const ParentId = (description: string) => NullableText({
   ...ID,

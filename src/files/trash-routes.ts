@@ -10,6 +10,7 @@ import {
   VERSIONS_PATH
 } from './trash-schemas.ts'
 import { fileLinks, fileOf } from './schemas.ts'
+import { idOfEntry } from './states.ts'
 
 const versionsOf = (name: string) => VERSIONS_PATH.replace(':name', encodeURIComponent(name))
 const trashListing = (ownerId: number): Listing => [ownerId, 'trash']
@@ -107,7 +108,10 @@ export const changeTrashRoutes: Routes = async (app, { trash, versions, links, i
 
   app.post(`${TRASH_PATH}/restore`, {
     schema: restoreDeletion
-  }, async request => trash.restoreDeletion(callerOf(request).account, request.body.deletedWith))
+  }, async request => {
+    const { placed, ...restored } = await trash.restoreDeletion(callerOf(request).account, request.body.deletedWith)
+    return { ...restored, placed: placed.map(({ name, state, ...row }) => ({ name, id: idOfEntry(row, ids), state })) }
+  })
 
   app.delete(`${DELETIONS_PATH}/:id`, {
     schema: deleteDeletion

@@ -10,7 +10,7 @@ import {
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
   AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NewName, NextCursor, nextPage, PATH_PATTERN,
-  StoredFile
+  State, StoredFile, StoredId
 } from './schemas.ts'
 
 /** The paths of versions and of the trash. */
@@ -133,7 +133,16 @@ export const RestoredFiles = SharedObject('RestoredFiles', 'What was restored.',
       description: 'Why it was not restored: the `code` that restoring it alone is refused with.',
       examples: ['name_taken']
     })
-  }), { maxItems: MAX_RETAINED, description: 'Files and folders that could not be restored.' })
+  }), { maxItems: MAX_RETAINED, description: 'Files and folders that could not be restored.' }),
+  placed: Type.Array(ExactObject('A file or folder that was restored.', {
+    name: { ...name, description: 'Its whole path.', examples: ['reports/2026'] },
+    id: StoredId('Its id.', 'Ob8Ln2fVxZ0cYdQ3wTgkRA'),
+    state: { ...State, description: 'What it was like when it was restored. Opaque.' }
+  }), {
+    maxItems: MAX_RETAINED,
+    description: 'Files and folders that were restored, without those in a folder that is listed. `items` of a ' +
+      '`POST /api/trash` that takes the restore back, as far as nothing of it has changed.'
+  })
 })
 
 const ContentListQuery = Type.Object({

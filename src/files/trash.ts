@@ -1,12 +1,14 @@
 import { isBlobId } from '../blobs/blob-writer.ts'
+import { ancestorsOf } from '../metadata/paths.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import type {
-  ContentPage, ContentPosition, RemovedTrash, RestoredDeletion, VersionRecord
+  ContentPage, ContentPosition, RemovedTrash, RestoredDeletion, RestoredEntry, VersionRecord
 } from '../metadata/retention-records.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { getName } from './names.ts'
+import { type MadeEntry, stateOfFolder } from './states.ts'
 
 /** Entries of the trash in one transaction. Each may have several versions. */
 const BATCH = 50
@@ -57,8 +59,10 @@ export type Trash = ReturnType<typeof createTrash>
  * transactions ends between two of them if the server stops, and can be repeated.
  */
 export function createTrash (
-  { metadata: { trash }, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
+  { metadata, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
 ) {
+  const { changes, trash } = metadata
+
   async function removeAll (
     ownerId: number, onStep?: (removed: RemovedTrash) => void, deletedWith?: string
   ): Promise<RemovedTrash> {
@@ -88,23 +92,25 @@ export function createTrash (
      */
     async restoreDeletion (
       owner: AccountRecord, deletedWith: string
-    ): Promise<{ restored: number, kept: RestoredDeletion['kept'][number][] }> {
+    ): Promise<{ restored: number, kept: RestoredDeletion['kept'][number][], placed: MadeEntry[] }> {
+      const since = Number((await changes.newest([owner.id])).get(owner.id))
       const quota = space.quotaOf(owner)
       const id = contentId(deletedWith)
-      let restored = 0
+      const restored: RestoredEntry[] = []
       const refused: RestoredDeletion['kept'][number][] = []
       let after: ContentPosition | undefined
       let isThere = false
       do {
         stopping.throwIfAborted()
         const batch = await trash.restoreDeletion(owner.id, id, { quota, after, limit: RESTORE_BATCH })
-        restored += batch.restored
+        restored.push(...batch.restored)
         refused.push(...batch.kept)
         after = batch.last
         isThere ||= after !== undefined
       } while (after !== undefined)
       if (!isThere) throw new Problem('not_found')
-      return { restored, kept: refused }
+      const files = restored.filter(({ file }) => file !== undefined)
+      return { restored: files.length, kept: refused, placed: outermostOf(restored, since) }
     },
 
     /** @throws not_found. */
@@ -127,6 +133,24 @@ export function createTrash (
     /** Deletes the trash in batches. @throws stopping. */
     empty: (ownerId: number, onStep?: (removed: RemovedTrash) => void) => removeAll(ownerId, onStep)
   }
+}
+
+/** The files and folders that a restore has made, without those in a folder that it made. */
+function outermostOf (restored: readonly RestoredEntry[], since: number): MadeEntry[] {
+  const files: MadeEntry[] = []
+  const folders = new Map<string, { id: number, changes: number }>()
+  for (const { name, file, made, changes } of restored) {
+    const path = [...ancestorsOf(name), name].find(path => folders.has(path)) ?? made?.path
+    if (path === undefined) {
+      if (file !== undefined) files.push({ name, fileId: file.id, state: file.sha256 })
+      continue
+    }
+    const { id, changes: before } = folders.get(path) ?? { id: Number(made?.id), changes: 0 }
+    folders.set(path, { id, changes: before + changes })
+  }
+  const made = Array.from(folders, ([name, { id, changes }]) =>
+    ({ name, folderId: id, state: stateOfFolder({ since, changes }) }))
+  return [...files, ...made]
 }
 
 /** @throws not_found for an id that nothing can have. */

@@ -12,14 +12,14 @@ interface Stores { metadata: Metadata, blobs: BlobStore }
  * One inconsistency: the bytes of a file, a version or a deleted file in the trash are `missing`, have the
  * `wrong_size`, are `unreadable`, have the `wrong_digest`, or are about to be deleted (`discarded`); an `orphan` is a
  * blob that belongs to none of them; a recorded `usage` is not the sum of what is stored; the place of a `folder`, or
- * of a file in one, is wrong; the `order` of names is; the `database` itself is damaged. `name` is that of the file;
- * null for a version of a deleted one.
+ * of a file in one, is wrong; the `order` of names is, or a count of the `trash`; the `database` itself is damaged.
+ * `name` is that of the file; null for a version of a deleted one.
  */
 export type Inconsistency =
   | { readonly kind: Fault } & Pick<StoredContent, 'content' | 'blobId' | 'ownerId' | 'name'>
   | { readonly kind: 'orphan', readonly blobId: string }
   | { readonly kind: 'usage', readonly accountId: number, readonly detail: string }
-  | { readonly kind: 'folder' | 'order' | 'database', readonly detail: string }
+  | { readonly kind: 'folder' | 'order' | 'trash' | 'database', readonly detail: string }
 
 /**
  * Compares metadata and blobs in both directions. It may run beside a server: before it reports something, it checks
@@ -34,6 +34,8 @@ export async function * checkIntegrity (
   for (const detail of await metadata.folders.listFaults()) yield { kind: 'folder', detail }
   const misplaced = await metadata.sortKeys.countWrong()
   if (misplaced > 0) yield { kind: 'order', detail: `${misplaced} files and folders are listed at a wrong place` }
+  const miscounted = await metadata.deletionCounts.countWrong()
+  if (miscounted > 0) yield { kind: 'trash', detail: `${miscounted} deletions in the trash have wrong counts` }
   yield * checkContents({ metadata, blobs }, isDeep ? findBadDigest : findBadSize, onLook)
   yield * findOrphans({ metadata, blobs }, onSearch)
   for (const { accountId, recorded, actual } of await metadata.accounts.usageMismatches()) {
@@ -43,7 +45,7 @@ export async function * checkIntegrity (
 
 /**
  * Repairs what can be repaired without loss: moves an orphan to the quarantine, keeps the bytes of a content, or
- * recomputes the usage or the sort keys. Returns whether it did.
+ * recomputes the usage, the sort keys or the counts of deletions. Returns whether it did.
  */
 export async function repair ({ metadata, blobs }: Stores, finding: Inconsistency): Promise<boolean> {
   switch (finding.kind) {
@@ -57,6 +59,9 @@ export async function repair ({ metadata, blobs }: Stores, finding: Inconsistenc
       return true
     case 'order':
       await metadata.sortKeys.repair()
+      return true
+    case 'trash':
+      await metadata.deletionCounts.repair()
       return true
     default:
       return false

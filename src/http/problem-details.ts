@@ -7,6 +7,12 @@ import { Count, ExactObject, ONE_LINE, OneOf, SharedObject } from './wire-values
 const text = (maxLength: number, options: { description: string, examples: string[] }) =>
   Type.String({ minLength: 1, maxLength, pattern: ONE_LINE, ...options })
 
+/** What refuses a change with `file_locked`. */
+export const LockedPaths = Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE }), {
+  maxItems: MAX_LOCKS,
+  description: 'For `file_locked`: the files and folders whose locks refuse the change.'
+}))
+
 export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC 9457).', {
   type: Type.String({
     format: 'uri',
@@ -49,10 +55,7 @@ export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC
     maxItems: factors.length,
     description: 'For `second_factor_required`: the second factors of the account.'
   })),
-  locked: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE }), {
-    maxItems: MAX_LOCKS,
-    description: 'For `file_locked`: the files and folders whose locks refuse the change.'
-  })),
+  locked: LockedPaths,
   lockedFolders: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE }), {
     maxItems: MAX_LOCKS,
     description: 'For `file_locked`: those of `locked` that are folders.'

@@ -1,9 +1,10 @@
-import { asc, desc, type SQL, sql } from 'drizzle-orm'
-import type { ChangeKind } from './change-records.ts'
+import { and, asc, count, desc, eq, gt, gte, lt, or, type SQL, sql } from 'drizzle-orm'
+import type { ChangeKind, Unchanged } from './change-records.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
 import type { FileRecord } from './records.ts'
-import { placeholder, placeholders, prepared } from './rule.ts'
+import { boundsBelow } from './paths.ts'
+import { matching, placeholder, placeholders, prepared } from './rule.ts'
 
 export interface Starring { readonly ownerId: number, readonly name: string, readonly at: number }
 interface Move extends Starring { readonly fromName: string }
@@ -39,7 +40,11 @@ export function createChangeLog (engine: Engine) {
       queries.add({ ...starring, fromName: null, kind: 'folder_starred', fileId: null, folderId }),
 
     /** Folders are about to be deleted. */
-    foldersDeleted: (ids: readonly number[], at: number) => queries.foldersDeleted({ ids, at })
+    foldersDeleted: (ids: readonly number[], at: number) => queries.foldersDeleted({ ids, at }),
+
+    /** Whether a folder and what is below it have had no other change. Reads all changes of the account since then. */
+    isUnchanged: (ownerId: number, path: string, { since, changes }: Unchanged) =>
+      queries.countBelow({ ownerId, since, path, ...boundsBelow(path) }, ([row]) => row?.changes === changes)
   }
 }
 
@@ -76,6 +81,14 @@ function queriesOf ({ tables, newChangeId, isAmong }: Engine) {
       folderId: sql`(SELECT f.id FROM folders f WHERE f.owner_id = ${placeholder('ownerId')}
         AND f.parent_id = ${placeholder('parentId')} AND f.name = ${placeholder('name')})`
     }),
+    countBelow: db => db.select({ changes: count() }).from(changes).where(and(
+      matching(changes, 'ownerId'),
+      gt(changes.id, placeholder('since')),
+      or(
+        eq(changes.name, placeholder('path')),
+        and(gte(changes.name, placeholder('from')), lt(changes.name, placeholder('to')))
+      )
+    )),
     deleted: db => db.insert(changes).select(
       db.select(inserted(files, 'deleted', { name: wholeName(files), fileId: sql`${files.id}` })).from(files)
         .where(isAmong(files.id, 'ids')).orderBy(asc(files.id))

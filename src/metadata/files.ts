@@ -1,5 +1,5 @@
 import { and, asc, between, eq, gt } from 'drizzle-orm'
-import { codeAmong, fileTaken, Problem } from '../problems.ts'
+import { fileTaken, Problem, type RefusalReason, refusalAmong } from '../problems.ts'
 import type { Conditions, Destination, EntryChange } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './columns.ts'
@@ -14,6 +14,7 @@ import {
   type Db, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
 } from './rule.ts'
 import { segmentColumns, splitPath } from './paths.ts'
+import { entityTag } from './preconditions.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import type { Deletion } from './retention-records.ts'
 import type { Services } from './services.ts'
@@ -21,6 +22,13 @@ import type { StoreResult } from './upload-records.ts'
 
 /** Why one of many files is not deleted. */
 const REFUSALS = ['not_found', 'precondition_failed', 'file_locked'] as const
+
+/** A file that is to be deleted if it has the id, and the sha256 that is its state. */
+interface WantedRemoval {
+  readonly name: string
+  readonly id?: string | undefined
+  readonly state?: string | undefined
+}
 
 /**
  * Files by owner and name. A name is a path. A write that stores, moves or restores a file makes its missing parents in
@@ -209,21 +217,22 @@ export function createFiles (services: Services) {
 
     /** Moves files with different names to the trash. Returns why others are refused, by name. */
     removeMany: write(function * (
-      ownerId, wanted: readonly { readonly name: string, readonly id?: string | undefined }[], deletion: Deletion
+      ownerId, wanted: readonly WantedRemoval[], deletion: Deletion
     ) {
       const [owner, time, ...found] = yield * pipeline(
         owners.lock(ownerId), engine.now(), ...wanted.map(({ name }) => contents.find(ownerId, name))
       )
       const removed: FileRecord[] = []
-      const refused = new Map<string, typeof REFUSALS[number]>()
-      for (const [index, { name, id }] of wanted.entries()) {
+      const refused = new Map<string, RefusalReason<typeof REFUSALS[number]>>()
+      for (const [index, { name, id, state }] of wanted.entries()) {
         const current = found[index]
         try {
           if (current === undefined) throw new Problem('not_found')
-          yield * guard.admit({ owner, current, time }, { id }, targetsOfRemoval(name))
+          const conditions = { id, 'if-match': state === undefined ? undefined : entityTag(state) }
+          yield * guard.admit({ owner, current, time }, conditions, targetsOfRemoval(name))
           removed.push(current)
         } catch (error) {
-          refused.set(name, codeAmong(REFUSALS, error))
+          refused.set(name, refusalAmong(REFUSALS, error))
         }
       }
       if (removed.length > 0) yield * contents.removeAll({ owner, time }, removed, { isPermanent: false, deletion })

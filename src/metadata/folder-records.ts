@@ -1,3 +1,4 @@
+import type { Unchanged } from './change-records.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Quota } from './records.ts'
 
@@ -17,6 +18,8 @@ export interface FolderRemoval {
   readonly from?: FolderRemovalPosition | undefined
   /** The lists and the precondition are checked by the first act only. */
   readonly conditions?: Conditions | undefined
+  /** The first act requires it. */
+  readonly unchanged?: Unchanged | undefined
   /** What then gets the path. */
   readonly replacedBy?: Replacement | undefined
 }

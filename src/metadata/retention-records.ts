@@ -1,3 +1,4 @@
+import type { FileRecord } from './records.ts'
 import type { RowOf } from './schema.ts'
 
 /** How long replaced and deleted content is kept. */
@@ -76,10 +77,20 @@ export interface RemovedTrash {
   readonly bytes: number
 }
 
+/** A file or folder that was restored. */
+export interface RestoredEntry {
+  readonly name: string
+  readonly file: Pick<FileRecord, 'id' | 'sha256'> | undefined
+  /** The outermost folder that was made: a missing parent, or itself. */
+  readonly made: { readonly path: string, readonly id: number } | undefined
+  /** How many changes it was. */
+  readonly changes: number
+}
+
 /** What one act restored of a deletion. */
 export interface RestoredDeletion {
-  /** Files. */
-  readonly restored: number
+  /** Files and folders. */
+  readonly restored: readonly RestoredEntry[]
   readonly kept: readonly { readonly name: string, readonly code: 'name_taken' | 'quota_exceeded' | 'file_locked' }[]
   /** The last entry of this act; undefined if there are no more. */
   readonly last: ContentPosition | undefined

@@ -5,6 +5,7 @@ import { createChangeLog } from './change-log.ts'
 import { createChanges } from './changes.ts'
 import { createClaims, createOneTimeSecrets } from './claims.ts'
 import { createConnections } from './connections.ts'
+import { createDeletionCounts } from './deletion-counts.ts'
 import { createDeletions } from './deletions.ts'
 import type { Engine } from './engine.ts'
 import { createEvents, createEventWriter } from './events.ts'
@@ -114,6 +115,7 @@ export function createRepositories ({ openAttempts, discardedBlobs, ...options }
     changes: createChanges(services),
     versions: createVersions(services),
     trash: createTrash(services),
+    deletionCounts: createDeletionCounts(services),
     pictures: createPictures(services),
     timelines: createTimelines(services),
     retention: createRetentionRemovals(services),

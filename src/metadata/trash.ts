@@ -1,11 +1,12 @@
 import { codeAmong, fileTaken } from '../problems.ts'
 import type { StoreContext } from './file-contents.ts'
+import { type TreeSlot } from './folder-tree.ts'
 import { targetsOfNew } from './lock-guard.ts'
 import type { FileRecord, Quota } from './records.ts'
 import { formerContent, retentionQueries } from './retention-queries.ts'
 import {
   type ContentPage, type DeletionRecord, MAX_DELETIONS, MAX_RETAINED, type RemovedTrash, type RestoredDeletion,
-  type RetainedRow, type TrashRecord
+  type RestoredEntry, type RetainedRow, type TrashRecord
 } from './retention-records.ts'
 import { existing, pipeline, query, type Rule } from './rule.ts'
 import type { RowOf } from './schema.ts'
@@ -123,7 +124,8 @@ export function createTrash ({
       )
       const files = new Map<string, FileRecord | undefined>(names.map((name, index) => [name, found[index]]))
       const kept: RestoredDeletion['kept'][number][] = []
-      const restored: RetainedRow[] = []
+      const restored: RestoredEntry[] = []
+      const taken: RetainedRow[] = []
       let owner = locked
       for (const entry of entries) {
         const name = nameOf(entry)
@@ -132,23 +134,24 @@ export function createTrash ({
           const place = yield * tree.place(ownerId, name, known)
           const context = { owner, current: files.get(name), place, time: reserved.time, reserved, quota }
           const newFolders = isFile ? place.missing.length : yield * restoreFolder(entry, context)
-          if (isFile) files.set(name, yield * contents.restoreFile(entry, name, context))
+          const file = isFile ? yield * contents.restoreFile(entry, name, context) : undefined
+          if (isFile) files.set(name, file)
           owner = {
             ...owner,
             usedBytes: owner.usedBytes + entry.size,
             usedFiles: owner.usedFiles + Number(isFile),
             usedFolders: owner.usedFolders + newFolders
           }
-          restored.push(entry)
+          taken.push(entry)
+          restored.push({ name, file, made: madeFor(name, place, newFolders), changes: changesOf(entry, newFolders) })
         } catch (error) {
           // They are found before anything is changed.
           kept.push({ name, code: codeAmong(REFUSALS, error) })
         }
       }
-      yield * deletions.subtract(restored)
+      yield * deletions.subtract(taken)
       const last = entries.at(-1)
-      const count = restored.filter(({ folder }) => folder === null).length
-      return { restored: count, kept, last: last && { key: last.keptAt, id: last.id } }
+      return { restored, kept, last: last && { key: last.keptAt, id: last.id } }
     }),
 
     /** Deletes an entry of the trash with its versions; the blobs become discarded. @throws not_found. */
@@ -170,6 +173,18 @@ export function createTrash ({
       return { entries: entries.length, files: entries.filter(({ folder }) => folder === null).length, bytes }
     })
   }
+}
+
+/** The outermost of the folders that were made for a file or folder that was restored. */
+function madeFor (
+  name: string, { known, missing: [path = name] }: TreeSlot, newFolders: number
+): RestoredEntry['made'] {
+  return newFolders === 0 ? undefined : { path, id: Number(known.get(path)) }
+}
+
+/** How many changes the restore of an entry was. */
+function changesOf ({ folder, isStarred }: RetainedRow, newFolders: number): number {
+  return newFolders + (folder === null ? 1 : Number(isStarred))
 }
 
 /** The path of a deleted file or folder. */

@@ -1,7 +1,15 @@
 import { MagicStoreError } from 'magicstore'
 
 /** A failure that is not a response of the server. The message is for the user. */
-export class PageError extends Error {}
+export class PageError extends Error {
+  /** The files and folders whose locks refused an action. */
+  readonly locked: readonly string[]
+
+  constructor (message: string, { locked = [], ...options }: ErrorOptions & { locked?: readonly string[] } = {}) {
+    super(message, options)
+    this.locked = locked
+  }
+}
 
 /** The code of a refusal by the server. */
 export function codeOf (error: unknown): string | undefined {

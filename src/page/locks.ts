@@ -1,9 +1,11 @@
 import { MagicStoreError } from 'magicstore'
+import { PageError } from './errors.ts'
 import { ignoreMissing } from './requests.ts'
 import { call } from './session.ts'
 
 /** The files and folders whose locks refused an action; none if it failed for another reason. */
 export function lockedBy (error: unknown): readonly string[] {
+  if (error instanceof PageError) return error.locked
   return error instanceof MagicStoreError && error.code === 'file_locked' ? error.problem?.locked ?? [] : []
 }
 

@@ -2,6 +2,7 @@ import { MagicStoreError } from 'magicstore'
 import { useState } from 'preact/hooks'
 import { mayPass, PageError } from './errors.ts'
 import { Cancelled } from './factors/proof.ts'
+import { frameTexts } from './frame-texts.ts'
 import { breakLocks, lockedBy } from './locks.ts'
 import { wordsOf, type ProblemWords } from './problem-words.ts'
 import { SessionEnded } from './session.ts'
@@ -14,7 +15,10 @@ import { useAction } from './use-action.ts'
  */
 export function describe (error: unknown): ProblemWords | undefined {
   if (error === undefined || error instanceof SessionEnded || error instanceof Cancelled) return undefined
-  if (error instanceof PageError) return { title: error.message }
+  if (error instanceof PageError) {
+    const { message: title, locked } = error
+    return locked.length === 0 ? { title } : { title, detail: frameTexts.locked(locked) }
+  }
   if (!(error instanceof MagicStoreError)) return { title: texts.networkProblem }
   return wordsOf(error)
 }

@@ -50,6 +50,11 @@ async function checkFaults (t: Test, settings: Settings, runSql: (sql: string) =
     t.match(await runCommand(['fsck'], settings), { code: 0 }, 'what is missing is set by the start')
   }
 
+  await runSql("INSERT INTO deletions (id, owner_id, kind, name, files, folders, size, deleted_at) SELECT 'd', min(id), 'many', '', 1, 0, 1, 1 FROM accounts")
+  t.match(await runCommand(['fsck'], settings), { code: 1, stdout: /^trash: detail="1 deletions in the trash have wrong counts"\n/ })
+  t.match(await runCommand(['fsck', '--repair'], settings), { code: 0, stdout: /\(repaired\)\n1 errors, 1 repaired\n$/ })
+  t.match(await runCommand(['fsck'], settings), { code: 0 })
+
   await runSql('UPDATE accounts SET used_folders = used_folders + 7')
   const repaired = await runCommand(['fsck', '--repair'], settings)
   t.equal(repaired.code, 0)

@@ -28,7 +28,7 @@ function FailedEntry ({ failure: { name, error } }: { failure: Failure }) {
   const { title, detail } = describe(error) ?? {}
   return (
     <li>
-      <strong><FileName name={name} /></strong> {title} {detail}
+      <strong><FileName name={name} /></strong> {detail === undefined ? title : `${title}. ${detail}`}
       {lockedBy(error).length > 0 && <BreakLock error={error} />}
     </li>
   )

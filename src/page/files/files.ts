@@ -8,15 +8,6 @@ import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { dropEntry, showEntry } from './entries.ts'
 
-/** Undoes what added a file. @throws what `call` throws; `precondition_failed` if it has changed since. */
-export async function removeUnchanged (file: StoredFile): Promise<void> {
-  const { id, name, sha256 } = file
-  const params = { path: { name }, query: { id }, header: { 'if-match': `"${sha256}"` } }
-  await request(api => api.DELETE('/uploads/{name}', { params }))
-  dropEntry(file)
-  notify({ text: texts.files.removed(name) })
-}
-
 /** A new name stays in its folder. @throws PageError for a path. */
 export function requireSegment (name: string): void {
   if (name.includes('/')) throw new PageError(texts.files.slash)

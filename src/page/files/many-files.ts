@@ -2,6 +2,7 @@ import { signal } from '@preact/signals'
 import { codeOf } from '../errors.ts'
 import { notify } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
+import { titleOf } from '../problem-words.ts'
 import { request } from '../requests.ts'
 import { call } from '../session.ts'
 import { hasTrash } from '../settings.ts'
@@ -9,7 +10,7 @@ import { texts } from '../texts.ts'
 import { filesChanged } from './changes.ts'
 import { chosenEntries } from './chosen.ts'
 import { entries, isFolder, showEntry, type Entry } from './entries.ts'
-import { notifyWithUndo, removeUnchanged } from './files.ts'
+import { notifyWithUndo } from './files.ts'
 import { canCopy, canMove } from './folders.ts'
 import { countOf, runOnServer, type Change } from './many.ts'
 import { sendAll, type Item } from './server-acts.ts'
@@ -106,37 +107,38 @@ function move (items: readonly Item[], folder: string) {
 
 /** Copies entries to a folder, also to that where they are, and offers to undo that. */
 export async function copyAll (copied: readonly Entry[], folder: string): Promise<void> {
+  const folders = new Set(copied.filter(isFolder).map(({ name }) => name))
   const known = new Set<string>()
   const isNew = ({ id, ...change }: Change) => !known.has(id) && parentOf(nameOf({ id, ...change }) ?? '/') === folder
   const { done, results } = await sendAll({
     act: 'copy',
     items: copied.filter(entry => canCopy(entry, folder)),
     isStep: change => isNew(change) && known.add(change.id).size > 0,
+    takesLong: ({ name }) => folders.has(name),
     send: (items, signal) => request(api =>
-      api.POST('/api/copies', { body: { items, folder, rename: true }, signal }))
+      api.POST('/api/copies', { body: { items, folder, rename: true }, ...signal && { signal } }))
   })
   if (done.size === 0) return
   chosenEntries.clear(copied)
   const placed = results.flatMap(({ placed }) => placed)
   const [first] = placed
   const copy = placed.length > 1 || first === undefined ? undefined : await find(first.newName).catch(() => undefined)
-  if (copy === undefined) {
-    const items = placed.map(({ newName: name }) => ({ name }))
-    return notifyWithUndo(words.copied(countOf(placed), folder), () => removeItems(items))
-  }
-  showEntry(copy)
-  notifyWithUndo(texts.files.copied(copy.name), () => isFolder(copy) ? removeItems([copy]) : removeUnchanged(copy))
+  const items = placed.map(({ newName: name, id, state }) => ({ name, id, ...state !== undefined && { state } }))
+  if (copy !== undefined) showEntry(copy)
+  const text = copy === undefined ? words.copied(countOf(placed), folder) : texts.files.copied(copy.name)
+  notifyWithUndo(text, () => removeItems(items))
 }
 
-/** Undoes what added files or folders: moves them to the trash. @throws what `call` throws. */
+/** Undoes what added files or folders: moves them to the trash, unless they have changed. */
 export async function removeItems (added: readonly Item[]): Promise<void> {
-  const { done } = await sendAll({
+  const { done, losing: { items: left } } = await sendAll({
     act: 'remove',
     items: added,
     isStep: () => false,
     send: items => request(api => api.POST('/api/trash', { body: { items, lost: 0 } }))
   })
-  if (done.size > 0) notify({ text: words.deleted(words.items(done.size)) })
+  if (left.length > 0) notify({ text: texts.files.notUndone(titleOf('trash_full')) })
+  else if (done.size > 0) notify({ text: (hasTrash ? words.deleted : words.deletedForGood)(words.items(done.size)) })
 }
 
 function withId (name: string, id: string | undefined): Item {

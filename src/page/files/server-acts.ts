@@ -6,13 +6,16 @@ import { notifyProblem } from './files.ts'
 import { failed, runOnServer, withinRateLimit, type Change, type Failure, type ManyAct } from './many.ts'
 
 /** The most that the server takes in one request. Of more, several requests are sent. */
-export const MAX_ITEMS = 10_000
+const MAX_ITEMS = 10_000
 const MAX_BYTES = 3_500_000
 
-/** A file or folder that an act is about; with `id`, only if it has that by now. */
-export interface Item { readonly name: string, readonly id?: string }
+/** So many are waited for when an act is stopped: what was done of them is to be undone, too. */
+const ITEMS_IN_TURN = 20
 
-interface Outcome { refused: { name: string, code: string }[] }
+/** A file or folder that an act is about; with `id` and `state`, only if it has those by now. */
+export interface Item { readonly name: string, readonly id?: string, readonly state?: string }
+
+interface Outcome { refused: { name: string, code: string, locked?: string[] }[] }
 
 /** What became of the items of one request: the result, or why all of them were refused. */
 interface Part<Result> { readonly items: readonly Item[], readonly result?: Result, readonly error?: unknown }
@@ -22,7 +25,9 @@ interface Sent<Result> {
   readonly items: readonly Item[]
   /** Whether a change is that of one of the items. */
   readonly isStep: (change: Change) => boolean
-  readonly send: (items: Item[], signal: AbortSignal) => Promise<Result>
+  readonly send: (items: Item[], signal?: AbortSignal) => Promise<Result>
+  /** Of an act that can be stopped: whether an item takes long. It is sent alone, and ended when the act is stopped. */
+  readonly takesLong?: (item: Item) => boolean
 }
 
 export interface Sending<Result> {
@@ -35,19 +40,28 @@ export interface Sending<Result> {
 
 /** Has the server act on items. A dialog names those that it refused, and a notice says why requests failed. */
 export async function sendAll<Result extends Outcome> (
-  { act, items, isStep, send }: Sent<Result>
+  { act, items, isStep, send, takesLong }: Sent<Result>
 ): Promise<Sending<Result>> {
-  const parts: Part<Result>[] = await runOnServer({
+  const sendPart = async (items: Item[], signal?: AbortSignal): Promise<Part<Result>> => {
+    try {
+      return { items, result: await withinRateLimit(() => send(items, signal)) }
+    } catch (error) {
+      return signal?.aborted === true ? { items } : { items, error }
+    }
+  }
+  const parts = await runOnServer({
     act,
     all: items.length,
     isStep,
-    run: signal => Promise.all(partsOf(items).map(async items => {
-      try {
-        return { items, result: await withinRateLimit(() => send(items, signal)) }
-      } catch (error) {
-        return signal.aborted ? { items } : { items, error }
+    run: async stopped => {
+      if (takesLong === undefined) return Promise.all(partsOf(items).map(items => sendPart(items)))
+      const parts: Part<Result>[] = []
+      for (const part of partsOf(items, ITEMS_IN_TURN, takesLong)) {
+        if (stopped.aborted) break
+        parts.push(await sendPart(part, part.some(takesLong) ? stopped : undefined))
       }
-    }))
+      return parts
+    }
   })
   filesChanged()
   const failures = parts.flatMap(({ result }) => result?.refused ?? []).map(failureOf)
@@ -71,19 +85,19 @@ function lostBy (error: unknown): number {
   return error instanceof MagicStoreError && error.code === 'trash_full' ? error.problem?.lost ?? 0 : 0
 }
 
-function failureOf ({ name, code }: Outcome['refused'][number]): Failure {
-  return { name, error: new PageError(titleOf(code)) }
+function failureOf ({ name, code, locked = [] }: Outcome['refused'][number]): Failure {
+  return { name, error: new PageError(titleOf(code), { locked }) }
 }
 
-function partsOf (items: readonly Item[]): Item[][] {
+function partsOf (items: readonly Item[], maxItems = MAX_ITEMS, isAlone = (_item: Item) => false): Item[][] {
   const parts: Item[][] = []
   let part: Item[] = []
   let bytes = 0
-  for (const { name, id } of items) {
-    const item = id === undefined ? { name } : { name, id }
+  for (const { name, id, state } of items) {
+    const item = { name, ...id !== undefined && { id }, ...state !== undefined && { state } }
     // In UTF-8, a name has at most three bytes for each unit of its string; in JSON, control characters do not occur.
-    const size = name.length * 3 + 60
-    if (part.length === MAX_ITEMS || bytes + size > MAX_BYTES) {
+    const size = name.length * 3 + 140
+    if (part.length === maxItems || bytes + size > MAX_BYTES || (part.length > 0 && [item, ...part].some(isAlone))) {
       parts.push(part)
       part = []
       bytes = 0

@@ -3,7 +3,7 @@ import type { DeletedFile, Deletion } from 'magicstore'
 import { PageError, statusOf } from '../errors.ts'
 import { notify } from '../notices.tsx'
 import type { Page, PageQuery } from '../pages.ts'
-import { ignoreMissing, loadAll, request } from '../requests.ts'
+import { request } from '../requests.ts'
 import { call } from '../session.ts'
 import { texts } from '../later-texts.ts'
 import { openDeletion } from '../view.ts'
@@ -11,7 +11,7 @@ import { filesChanged } from './changes.ts'
 import { createGridFocus } from './grid-focus.ts'
 import { Listing } from './listing.ts'
 import { Selection } from './selection.ts'
-import { MAX_ITEMS, type Item } from './server-acts.ts'
+import type { Item } from './server-acts.ts'
 
 /** The deletions in the trash, or the files of the open one, as if each had been deleted alone. */
 export const trash = new Listing<Deletion>(loadEntries, keyOfDeletion)
@@ -72,7 +72,7 @@ function leaveIfGone (error: unknown): never {
 
 /**
  * Restores what one deletion took; a file that was deleted alone under another name, if one is given. Returns what an
- * undo would move to the trash again: nothing if it is too much.
+ * undo would move to the trash again.
  * @throws what `call` throws; `name_taken` if there is a file of that name; PageError if some stay in the trash.
  */
 export async function restore (deletion: Deletion, name?: string): Promise<readonly Item[]> {
@@ -80,32 +80,13 @@ export async function restore (deletion: Deletion, name?: string): Promise<reado
   if (deletedWith === null) {
     const restored = await call(store => store.restore(String(file?.id), name === undefined ? {} : { name }))
     dropDeletion(deletion)
-    return [restored]
+    return [{ name: restored.name, id: restored.id, state: restored.sha256 }]
   }
-  const items = await itemsOf(deletion, deletedWith)
-  const { kept } = await call(store => store.restoreDeletion(deletedWith))
+  const { kept, placed } = await call(store => store.restoreDeletion(deletedWith))
   filesChanged()
   if (kept.length > 0) throw new PageError(texts.folders.kept(kept.length))
   dropDeletion(deletion)
-  return items
-}
-
-/** What a deletion brings back: its folder if there is none of this name, else its files. */
-async function itemsOf ({ kind, name, files }: Deletion, id: string): Promise<readonly Item[]> {
-  if (kind === 'folder' && !await isFolderThere(name)) return [{ name }]
-  if (files > MAX_ITEMS) return []
-  const path = { id }
-  const all = await loadAll<'files', DeletedFile>('files', (api, query) =>
-    api.GET('/api/trash/deletions/{id}', { params: { path, query } }))
-  return all.map(({ name }) => ({ name }))
-}
-
-function isFolderThere (name: string): Promise<boolean> {
-  const found = request(api => api.GET('/api/folders/{name}', { params: { path: { name } } }))
-  return found.then(() => true, (error: unknown) => {
-    ignoreMissing(error)
-    return false
-  })
+  return placed
 }
 
 /** @throws what `call` throws. */
