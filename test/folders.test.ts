@@ -320,13 +320,14 @@ t.test('an empty folder is deleted, and one with files or folders only if that i
 })
 
 t.test('a restore of a deletion says what it could not restore', async t => {
-  const { put, removeFolder, restoreDeletion, trash, names, make, send } = await shareAccount()
+  const { put, removeFolder, restoreDeletion, trash, names, make, getFolder, send } = await shareAccount()
   for (const name of ['a/1', 'a/2', 'a/b/3']) await put(name, name)
   await removeFolder('a', { recursive: 'true' })
   const { deletedWith } = (await trash())[0] as ListedFile
   await put('a/1', 'another')
   await make('a/2')
-  const { json } = await restoreDeletion(deletedWith)
+  const { placed, ...json } = (await restoreDeletion(deletedWith)).json
+  t.match(placed, [{ name: 'a/b', id: (await getFolder('a/b')).json.id, state: /^\d+-2$/ }])
   t.same({ ...json, kept: json.kept.toSorted((a: ListedFile, b: ListedFile) => a.name < b.name ? -1 : 1) }, { restored: 1, kept: [{ name: 'a/1', code: 'name_taken' }, { name: 'a/2', code: 'name_taken' }] })
   t.same((await names()).sort(), ['a/1', 'a/b/3'])
   t.equal((await trash()).length, 2)
@@ -372,7 +373,7 @@ t.test('a server that stops ends a recursive deletion, a restore and the emptyin
   const { id, token } = await signUp(server, 'ada')
   const ids = 'WITH RECURSIVE ids(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM ids WHERE n < 2000)'
   const kept = `kept (id, owner_id, file_id, name, size, type, sha256, stored_at, created_at, kept_at, deleted_with)
-    ${ids} SELECT lower(hex(randomblob(16))), ${id}, n, 'box/' || n, 0, 'text/plain', '', 1, 1, ${Date.now()}, '${'d'.repeat(32)}' FROM ids`
+    ${ids} SELECT lower(hex(randomblob(16))), ${id}, n, 'box/' || n, 0, 'text/plain', '${'0'.repeat(64)}', 1, 1, ${Date.now()}, '${'d'.repeat(32)}' FROM ids`
   const acts = [
     ['folders', `folders (owner_id, parent_id, name, path, created_at) ${ids} SELECT ${id}, 1, n, 'box/' || n, 1 FROM ids`, (client: Client) => accountOf(client, token).removeFolder('box', { recursive: 'true' }), 204],
     ['kept', kept, (client: Client) => accountOf(client, token).restoreDeletion('d'.repeat(32)), 200],

@@ -90,7 +90,8 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'files' | 'folde
         for (const { path } of page) {
           at = path
           requireWanted()
-          onStep?.(await folders.copy(owner, path, target(path), conditions))
+          const folder = await folders.copy(owner, path, target(path), conditions)
+          onStep?.(folder)
           const failure = await copyContent(owner, path, target(path), { ...conditions, onStep })
           if (failure !== undefined) return failure
         }
@@ -115,7 +116,8 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'files' | 'folde
     ): Promise<CopyFailure | undefined> {
       const { path } = await folders.get(owner.id, name)
       const target = folderPath(newName)
-      onStep?.(await folders.copy(owner, path, target, destination))
+      const folder = await folders.copy(owner, path, target, destination)
+      onStep?.(folder)
       if (destination.isDeep !== true) return undefined
       // If the copy is moved meanwhile, it is not continued elsewhere.
       return copyContent(owner, path, target, {
