@@ -30,6 +30,7 @@ async function codeOf (token: string, sub: string, on = server, from = provider)
 const confirmed = (username: string, code: string) => ({ user: [username, ''] as [string, string], headers: { 'one-time-code': code } })
 
 test('an identity without an account chooses a name, and signs in from then on', async t => {
+  t.match((await server.send('GET', '/')).json, { oidc: String }, 'programs see that there is a provider')
   const { url, flow } = await begin(server)
   t.match(Object.fromEntries(new URL(url).searchParams), {
     tenant: '1',
