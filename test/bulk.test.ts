@@ -284,6 +284,7 @@ t.test('what was copied is taken back as far as nobody has changed it since', as
     ['a file was replaced', () => put('box (2)/in/y', 'other bytes')],
     ['a file was moved there', () => send('POST', '/api/moves', { json: { items: [{ name: 'other' }], folder: 'box (2)/in' } })],
     ['a file was deleted', () => remove('box (2)/x')],
+    ['a file was moved out', () => send('POST', '/api/moves', { json: { items: [{ name: 'box (2)/x' }], folder: '' } })],
     ['a folder was added', () => make('box (2)/in/new')],
     ['it was moved and came back', async () => { for (const [from, to] of [['box (2)', 'else'], ['else', 'box (2)']] as const) await move(from, to) }]
   ]
@@ -294,7 +295,7 @@ t.test('what was copied is taken back as far as nobody has changed it since', as
     t.match((await trashAll([item])).json, { done: 0, refused: [{ name: 'box (2)', code: 'precondition_failed' }] }, why)
     t.strictSame((await names()).sort(), all, why)
     await send('POST', '/api/moves', { json: { items: [{ name: 'box (2)/in/other' }], folder: '' } })
-    await trashAll(['box (2)'])
+    await trashAll(['box (2)', 'x'])
     await isAsBefore(why)
   }
   const [file, folder] = await copied('a', 'box')

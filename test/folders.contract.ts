@@ -242,6 +242,27 @@ export function suite (t: Test, open: OpenMetadata): void {
     await check(t, metadata)
   })
 
+  t.test('a folder is deleted only if neither it nor what was in it has changed since a change', async t => {
+    const { metadata, ownerId, put, rename, move, folder } = await start(t)
+    const last = async () => (await metadata.changes.newest([ownerId])).get(ownerId)
+    const remove = async (unchangedSince = 0) =>
+      removeFolder(metadata, ownerId, 'a', { limit: 9, isPermanent: true, deletedWith: hex(16), unchangedSince })
+    for (const name of ['a/1', 'a/b/2', 'b']) await put(name)
+    for (const change of [
+      () => put('a/b/3'), () => rename('b', 'a/4'), () => rename('a/4', 'b'),
+      async () => { for (const [from, to] of [['a', 'c'], ['c', 'a']] as const) await move(from, to) }
+    ]) {
+      const since = await last()
+      await change()
+      t.strictSame(await outcomes([remove(since)]), { precondition_failed: 1 })
+    }
+    const since = await last()
+    for (const name of ['a!', 'ab', 'other/a']) await put(name)
+    await remove(since)
+    t.notOk(await folder('a'), 'changes beside it do not count')
+    await check(t, metadata)
+  })
+
   t.test('a folder that is moved while it is deleted keeps the rest, and another one that gets its name keeps all', async t => {
     const { metadata, ownerId, put, move, names } = await start(t)
     for (const name of ['a/1', 'a/2', 'a/3', 'b/4', 'b/5']) await put(name)

@@ -6,7 +6,7 @@ import type { AppServices } from '../services.ts'
 import { DELETION_BATCH } from './folders.ts'
 import { fileName, findName } from './names.ts'
 import { LOOKUP_BATCH, pagesBelow, partsOf } from './pages.ts'
-import { type MadeEntry, readFolderState, stateOfFolder } from './states.ts'
+import { createStateCheck, type MadeEntry, stateOfFolder } from './states.ts'
 import { commonFolder } from './zips.ts'
 
 /** Files and folders that are moved at once: on SQLite, they share a commit. */
@@ -120,6 +120,7 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
       const removal = { isRecursive: true, isPermanent: false, deletedWith, deletedFrom }
       const kind = deletedFrom === undefined ? 'file' as const : 'many' as const
       const deletion = { id: deletedWith, kind, name: deletedFrom ?? String(names[0]) }
+      const requireState = createStateCheck(metadata, ownerId, found.wanted)
       const result = await run(found, DELETION_BATCH, async some => {
         const refusals = await metadata.files.removeMany(ownerId, some, deletion)
         const refused: RefusedItem[] = []
@@ -127,8 +128,8 @@ Pick<AppServices, 'metadata' | 'files' | 'folders' | 'copies' | 'stopping'>) {
           const refusal = refusals.get(item.name)
           if (refusal?.code === 'not_found') {
             refused.push(...await tryEach([item], async ({ name, id, state }) => {
-              const unchanged = state === undefined ? undefined : readFolderState(state)
-              await folders.remove(ownerId, name, { ...removal, conditions: { id }, unchanged })
+              const unchangedSince = state === undefined ? undefined : await requireState(name)
+              await folders.remove(ownerId, name, { ...removal, conditions: { id }, unchangedSince })
             }))
           } else if (refusal !== undefined) refused.push({ name: item.requestedName, ...refusal })
         }

@@ -16,7 +16,7 @@ interface Removal {
   readonly isRecursive: boolean
   readonly isPermanent: boolean
   readonly conditions?: Conditions
-  readonly unchanged?: FolderRemoval['unchanged']
+  readonly unchangedSince?: FolderRemoval['unchangedSince']
   /** Of a deletion that takes more than this folder. */
   readonly deletedWith?: string
   readonly deletedFrom?: string | undefined

@@ -1,6 +1,10 @@
-import type { Unchanged } from '../metadata/change-records.ts'
 import type { Ids } from '../metadata/ids.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import { ancestorsOf } from '../metadata/paths.ts'
 import { Problem } from '../problems.ts'
+
+/** Changes that are read at once. */
+const PAGE = 1000
 
 const STATE = /^(\d{1,15})-(\d{1,15})$/
 
@@ -17,14 +21,63 @@ export function idOfEntry ({ fileId, folderId = 0 }: Omit<MadeEntry, 'name' | 's
   return fileId === undefined ? String(ids.folder(folderId)) : ids.file(fileId)
 }
 
+/** The only changes of a folder and of what is in it after a change of its account. */
+interface FolderState {
+  /** The id of that change; 0 for none. */
+  readonly since: number
+  /** How many. */
+  readonly changes: number
+}
+
 /** What a folder was like when it was made: opaque to clients. That of a file is its sha256. */
-export function stateOfFolder ({ since, changes }: Unchanged): string {
+export function stateOfFolder ({ since, changes }: FolderState): string {
   return `${since}-${changes}`
 }
 
-/** @throws precondition_failed for what is not the state of a folder. */
-export function readFolderState (state: string): Unchanged {
-  const [, since, changes] = STATE.exec(state) ?? []
-  if (since === undefined) throw new Problem('precondition_failed')
-  return { since: Number(since), changes: Number(changes) }
+function stateIn (text = ''): FolderState | undefined {
+  const [, since, changes] = STATE.exec(text) ?? []
+  return since === undefined ? undefined : { since: Number(since), changes: Number(changes) }
+}
+
+/**
+ * Returns what requires that one of these folders still has its state. It returns the id of the last change that it
+ * has read: what comes after that is to be looked at by the act itself. Each change is read once, for all folders.
+ */
+export function createStateCheck (
+  { changes }: Pick<Metadata, 'changes'>,
+  ownerId: number,
+  folders: readonly { readonly name: string, readonly state?: string | undefined }[]
+) {
+  const states = new Map(folders.flatMap(({ name, state }) => {
+    const wanted = stateIn(state)
+    return wanted === undefined ? [] : [[name, wanted] as const]
+  }))
+  const counts = new Map<string, number>()
+  let read = Array.from(states.values()).reduce((first, { since }) => Math.min(first, since), Infinity)
+
+  /** The folder, of these, that a path is in. */
+  const folderOf = (path: string) => [...ancestorsOf(path), path].find(path => states.has(path))
+
+  function count ({ id, name, fromName }: { id: number, name: string, fromName: string | null }): void {
+    for (const folder of new Set([name, fromName ?? name].map(folderOf))) {
+      if (folder === undefined || id <= Number(states.get(folder)?.since)) continue
+      counts.set(folder, (counts.get(folder) ?? 0) + 1)
+    }
+  }
+
+  async function readOn (): Promise<void> {
+    const page = await changes.pathsAfter(ownerId, read, PAGE)
+    page.forEach(count)
+    read = page.at(-1)?.id ?? read
+    if (page.length === PAGE) await readOn()
+  }
+
+  /** @throws precondition_failed. */
+  return async (name: string): Promise<number> => {
+    const wanted = states.get(name)
+    if (wanted === undefined) throw new Problem('precondition_failed')
+    await readOn()
+    if ((counts.get(name) ?? 0) !== wanted.changes) throw new Problem('precondition_failed')
+    return read
+  }
 }

@@ -1,10 +1,10 @@
-import { and, asc, count, desc, eq, gt, gte, lt, or, type SQL, sql } from 'drizzle-orm'
-import type { ChangeKind, Unchanged } from './change-records.ts'
+import { and, asc, desc, eq, gte, lt, or, type SQL, sql } from 'drizzle-orm'
+import type { ChangeKind } from './change-records.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
 import type { FileRecord } from './records.ts'
 import { boundsBelow } from './paths.ts'
-import { matching, placeholder, placeholders, prepared } from './rule.ts'
+import { anyOf, bigint, isAny, placeholder, placeholders, prepared } from './rule.ts'
 
 export interface Starring { readonly ownerId: number, readonly name: string, readonly at: number }
 interface Move extends Starring { readonly fromName: string }
@@ -42,13 +42,13 @@ export function createChangeLog (engine: Engine) {
     /** Folders are about to be deleted. */
     foldersDeleted: (ids: readonly number[], at: number) => queries.foldersDeleted({ ids, at }),
 
-    /** Whether a folder and what is below it have had no other change. Reads all changes of the account since then. */
-    isUnchanged: (ownerId: number, path: string, { since, changes }: Unchanged) =>
-      queries.countBelow({ ownerId, since, path, ...boundsBelow(path) }, ([row]) => row?.changes === changes)
+    /** Whether a folder or what is in it has changed since a change. Reads all changes of the account since then. */
+    isChanged: (ownerId: number, path: string, since: number) =>
+      queries.anyIn({ ownerId, since, path, ...boundsBelow(path) }, isAny)
   }
 }
 
-function queriesOf ({ tables, newChangeId, isAmong }: Engine) {
+function queriesOf ({ tables, newChangeId, isAmong, idsBetween }: Engine) {
   const { changes, files, folders } = tables
   const row = sql<null>`cast(NULL AS bigint)`
   const inserted = (
@@ -63,7 +63,7 @@ function queriesOf ({ tables, newChangeId, isAmong }: Engine) {
     fromName: sql<null>`cast(NULL AS text)`.as('from_name'),
     fileId: fileId.as('file_id'),
     folderId: folderId.as('folder_id'),
-    at: sql<number>`cast(${placeholder('at')} AS bigint)`.as('at'),
+    at: bigint('at').as('at'),
     linkId: row.as('link_id')
   })
   return prepared('change_log', {
@@ -81,13 +81,12 @@ function queriesOf ({ tables, newChangeId, isAmong }: Engine) {
       folderId: sql`(SELECT f.id FROM folders f WHERE f.owner_id = ${placeholder('ownerId')}
         AND f.parent_id = ${placeholder('parentId')} AND f.name = ${placeholder('name')})`
     }),
-    countBelow: db => db.select({ changes: count() }).from(changes).where(and(
-      matching(changes, 'ownerId'),
-      gt(changes.id, placeholder('since')),
-      or(
-        eq(changes.name, placeholder('path')),
-        and(gte(changes.name, placeholder('from')), lt(changes.name, placeholder('to')))
-      )
+    anyIn: anyOf(changes, and(
+      idsBetween(sql`changes`, { owner: bigint('ownerId'), after: bigint('since') }),
+      or(...[changes.name, changes.fromName].flatMap(name => [
+        eq(name, placeholder('path')),
+        and(gte(name, placeholder('from')), lt(name, placeholder('to')))
+      ]))
     )),
     deleted: db => db.insert(changes).select(
       db.select(inserted(files, 'deleted', { name: wholeName(files), fileId: sql`${files.id}` })).from(files)

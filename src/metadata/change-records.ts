@@ -43,14 +43,6 @@ export interface ChangePosition {
   readonly readAt: number
 }
 
-/** The only changes of a folder and below it after a position. */
-export interface Unchanged {
-  /** The last change of the account before them; 0 for none. */
-  readonly since: number
-  /** How many. */
-  readonly changes: number
-}
-
 export interface ChangePage {
   readonly changes: readonly ChangeRecord[]
   /** The position after these. */

@@ -4,7 +4,7 @@ import {
 } from './change-records.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './columns.ts'
-import { anyOf, isAny, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { anyOf, bigint, isAny, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** A change has the time at which its transaction began, which may have waited. */
@@ -60,6 +60,9 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
     newest: read((ownerIds: readonly number[]) =>
       queries.newest({ ids: ownerIds }, rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id])))),
 
+    /** The paths of up to `limit` changes of an account after an id. */
+    pathsAfter: read((ownerId: number, id: number, limit: number) => queries.pathsAfter({ ownerId, id, limit })),
+
     /** The account of each of up to `limit` changes after an id, and the last of these; undefined if there are none. */
     ownersAfter: read((id: number, limit: number) => queries.ownersAfter({ id, limit }, rows => {
       const last = rows.at(-1)
@@ -101,24 +104,16 @@ function isReplaced (position: ChangePosition, at: number | undefined, now: numb
   return at === undefined ? position.at >= now - CHANGES_MILLISECONDS : position.at !== at
 }
 
-/**
- * The changes of an account after an id, and before an end. Both bounds are those of the index: PostgreSQL may
- * otherwise read the changes of all accounts in the order of their ids.
- */
-function after (changes: SQL, owner: SQL, id: SQL, end = sql`(${owner} + 1, 0)`): SQL {
-  const place = sql`(${changes}.owner_id, ${changes}.id)`
-  return sql`${place} > (${owner}, ${id}) AND ${place} < ${end}`
-}
-
 /** The time of the oldest changes that a valid position needs. */
 function endOf ({ clock }: Pick<Engine, 'clock'>): SQL {
   return sql`${clock} - ${CHANGES_MILLISECONDS + SLACK_MILLISECONDS}`
 }
 
-function queriesOf ({ tables, lastChangeId, isAmong }: Engine) {
+function queriesOf ({ tables, lastChangeId, isAmong, idsBetween }: Engine) {
   const { accounts, changes, files, folders } = tables
-  const owner = sql`cast(${placeholder('ownerId')} AS bigint)`
-  const own = (id: SQL) => after(sql`changes`, owner, id)
+  const owner = bigint('ownerId')
+  const own = (after: SQL, before?: SQL) => idsBetween(sql`changes`, { owner, after, before })
+  const ofAccount = idsBetween(sql`c`, { owner: sql`accounts.id`, after: sql`0` })
   const isOwn = matching(changes, 'ownerId')
   const { id, kind, fileId, folderId, name, fromName, at, linkId } = changes
   return prepared('changes', {
@@ -126,11 +121,11 @@ function queriesOf ({ tables, lastChangeId, isAmong }: Engine) {
     timeOf: db => db.select({ at }).from(changes).where(and(isOwn, eq(id, placeholder('id')))),
     last: db => db.select({ id, at }).from(changes).where(own(sql`0`))
       .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1)),
-    // With bounds as above, and in this order, the index alone is read.
+    // With such bounds, and in this order, the index alone is read.
     oldestKept: db => db.select({ id }).from(changes).where(own(sql`0`))
       .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1, MAX_CHANGES - 1)),
     before: db => db.select({ id }).from(changes)
-      .where(after(sql`changes`, owner, sql`0`, sql`(${owner}, cast(${placeholder('id')} AS bigint))`))
+      .where(own(sql`0`, bigint('id')))
       .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit'))),
     ownersAfter: db => db.select({ id, ownerId: changes.ownerId }).from(changes)
       .where(gt(id, placeholder('id'))).orderBy(limitedTo(asc(id), placeholder('limit'))),
@@ -139,13 +134,16 @@ function queriesOf ({ tables, lastChangeId, isAmong }: Engine) {
     }).from(changes)
       .leftJoin(files, and(eq(files.id, fileId), eq(files.ownerId, changes.ownerId)))
       .leftJoin(folders, and(eq(folders.id, folderId), eq(folders.ownerId, changes.ownerId)))
-      .where(own(sql`cast(${placeholder('id')} AS bigint)`))
+      .where(own(bigint('id')))
+      .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit'))),
+    pathsAfter: db => db.select({ id, name, fromName }).from(changes)
+      .where(own(bigint('id')))
       .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit'))),
     newest: db => db.select({
       ownerId: accounts.id,
       // Raw SQL: in a query of one table Drizzle omits the table's name, and changes have an id as well.
-      id: sql`coalesce((SELECT c.id FROM changes c WHERE ${after(sql`c`, sql`accounts.id`, sql`0`)}
-        ORDER BY c.owner_id DESC, c.id DESC LIMIT 1), 0)`.mapWith(Number)
+      id: sql`coalesce((SELECT c.id FROM changes c WHERE ${ofAccount} ORDER BY c.owner_id DESC, c.id DESC LIMIT 1), 0)`
+        .mapWith(Number)
     }).from(accounts).where(and(isAmong(accounts.id, 'ids'), isNull(accounts.removedAt)))
   })
 }

@@ -28,6 +28,9 @@ export interface NameRange {
 /** A part of the rows of one order: those after a number and an id. */
 export interface NumberRange { readonly key: number, readonly id: number, readonly isAscending: boolean }
 
+/** Some rows of one owner: those after an id, and before another one if there is one. */
+export interface IdRange { readonly owner: SQL, readonly after: SQL, readonly before?: SQL | undefined }
+
 export interface Engine {
   readonly tables: Tables
   /** Milliseconds since 1970 by the clock of the database, as of the start of a query. */
@@ -72,4 +75,6 @@ export interface Engine {
   readonly namesBetween: (column: Column, range: NameRange) => SQL | undefined
   /** Conditions that each select a part of the rows after a number and an id, in the order of these. */
   readonly numbersAfter: (columns: readonly [number: Column, id: Column], range: NumberRange) => (SQL | undefined)[]
+  /** Selects a part of the rows of an owner. `table` has an index of `owner_id` and `id`, which is its key. */
+  readonly idsBetween: (table: SQL, range: IdRange) => SQL
 }

@@ -1,4 +1,3 @@
-import type { Unchanged } from './change-records.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Quota } from './records.ts'
 
@@ -18,8 +17,8 @@ export interface FolderRemoval {
   readonly from?: FolderRemovalPosition | undefined
   /** The lists and the precondition are checked by the first act only. */
   readonly conditions?: Conditions | undefined
-  /** The first act requires it. */
-  readonly unchanged?: Unchanged | undefined
+  /** An id of a change: the first act requires that the folder and what is in it have had none since. */
+  readonly unchangedSince?: number | undefined
   /** What then gets the path. */
   readonly replacedBy?: Replacement | undefined
 }

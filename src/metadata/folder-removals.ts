@@ -57,7 +57,7 @@ export function createFolderRemovals ({
   }
 
   function * admitRemoval (
-    context: OwnerContext, folder: FolderRow, { from, conditions = {}, unchanged, replacedBy }: FolderRemoval
+    context: OwnerContext, folder: FolderRow, { from, conditions = {}, unchangedSince, replacedBy }: FolderRemoval
   ): Rule<void> {
     const { path } = folder
     const { tokens } = conditions
@@ -67,7 +67,7 @@ export function createFolderRemovals ({
     if (from === undefined) {
       const moved = replacedBy !== undefined && replacedBy.copy === undefined ? [replacedBy.path] : []
       yield * guard.admit(change, conditions, ...[path, ...moved].map(targetsOfRemoval))
-      if (unchanged !== undefined && !(yield * changeLog.isUnchanged(owner.id, path, unchanged))) {
+      if (unchangedSince !== undefined && (yield * changeLog.isChanged(owner.id, path, unchangedSince))) {
         throw new Problem('precondition_failed')
       }
       if (replacedBy !== undefined) yield * requireFitting(owner, path, { ...replacedBy, ...subject })

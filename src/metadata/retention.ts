@@ -5,7 +5,9 @@ import {
   FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_RETAINED, MAX_TRIMMED, type RetainedRow
 } from './retention-records.ts'
 import type { Owner } from './owners.ts'
-import { type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, type Rule } from './rule.ts'
+import {
+  bigint, type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, type Rule
+} from './rule.ts'
 import type { FileRecord } from './records.ts'
 import type { BaseServices } from './services.ts'
 
@@ -243,7 +245,7 @@ function queriesOf ({ tables: { files, folders, kept }, isAmong }: Engine, maxVe
   const inTrash = and(
     matching(kept, 'ownerId'),
     isNotNull(kept.name),
-    lt(kept.keptAt, sql`cast(${placeholder('end')} AS bigint)`)
+    lt(kept.keptAt, bigint('end'))
   )
   const isOlder = and(
     matching(kept, 'ownerId'),
@@ -287,7 +289,7 @@ function queriesOf ({ tables: { files, folders, kept }, isAmong }: Engine, maxVe
       sha256: sql<string>`''`.as('sha256'),
       storedAt: folders.createdAt,
       createdAt: folders.createdAt,
-      keptAt: sql<number>`cast(${placeholder('keptAt')} AS bigint)`.as('kept_at'),
+      keptAt: bigint('keptAt').as('kept_at'),
       modifiedAt: sql<null>`cast(NULL AS bigint)`.as('modified_at'),
       deletedWith: sql<string>`cast(${placeholder('deletedWith')} AS text)`.as('deleted_with'),
       properties: folders.properties,
@@ -296,10 +298,10 @@ function queriesOf ({ tables: { files, folders, kept }, isAmong }: Engine, maxVe
     }).from(folders).where(isAmong(folders.id, 'ids'))),
     trashVersion: db => db.update(kept).set({
       name: sql`${placeholder('name')}`,
-      createdAt: sql`cast(${placeholder('createdAt')} AS bigint)`,
+      createdAt: bigint('createdAt'),
       keptAt: after(inTrash)
     }).where(eq(kept.id, sql`(SELECT v.id FROM kept v WHERE v.file_id = ${placeholder('id')} AND v.name IS NULL
-      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`))
+      AND v.kept_at > ${bigint('expired')} ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`))
       .returning({ id: kept.id }),
     remove: db => db.delete(kept).where(isAmong(kept.id, 'ids')),
     surplus: db => select(db, isVersion)
@@ -314,6 +316,6 @@ function queriesOf ({ tables: { files, folders, kept }, isAmong }: Engine, maxVe
 
 /** The time of new kept content: `keptAt`, or 1 ms after the latest that matches if that is later. */
 function after (matching: SQL | undefined): SQL {
-  return sql`(SELECT max(t) FROM (SELECT cast(${placeholder('keptAt')} AS bigint) AS t
+  return sql`(SELECT max(t) FROM (SELECT ${bigint('keptAt')} AS t
     UNION ALL SELECT max(kept_at) + 1 FROM kept WHERE ${matching}) times)`
 }

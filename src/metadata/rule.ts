@@ -52,9 +52,14 @@ export function anyOf (table: PgTable, condition?: SQL) {
   return (db: Db) => db.select({ one: sql`1` }).from(table).where(condition).limit(1)
 }
 
+/** A placeholder for a whole number, where a database could not tell its type. */
+export function bigint (name: string): SQL<number> {
+  return sql`cast(${placeholder(name)} AS bigint)`
+}
+
 /** A column, increased by the number of a placeholder. */
 export function plus (column: Column, name: string): SQL {
-  return sql`${column} + cast(${placeholder(name)} AS bigint)`
+  return sql`${column} + ${bigint(name)}`
 }
 
 /** Condition for the rows whose columns are equal to the placeholders of the same names. */

@@ -1,6 +1,6 @@
 import { and, type Column, gt, gte, is, lt, type SQL, sql } from 'drizzle-orm'
 import { PgSelectBase } from 'drizzle-orm/pg-core'
-import type { Engine, NameRange, NumberRange } from '../engine.ts'
+import type { Engine, IdRange, NameRange, NumberRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
 import {
   placeholder, prepared, type PreparedQuery, query, type Query, type Rule, runIn, type Step, type QueryValues
@@ -82,7 +82,8 @@ export function createPostgresEngine (connections: ConnectionPool, testClock: ((
     lastChangeId: sql`coalesce(pg_sequence_last_value('changes_id_seq'), 0)`,
     isAmong: (column, list) => sql`${column} = any(${placeholder(list)})`,
     namesBetween,
-    numbersAfter
+    numbersAfter,
+    idsBetween
   }
 }
 
@@ -99,6 +100,13 @@ function namesBetween (column: Column, { prefix, after, isAscending }: NameRange
 /** A row value: for one number PostgreSQL might read the files of all accounts by their ids. */
 function numbersAfter ([number, id]: readonly [Column, Column], { key, id: after, isAscending }: NumberRange): SQL[] {
   return [sql`(${number}, ${id}) ${isAscending ? sql`>` : sql`<`} (${key}, ${after})`]
+}
+
+/** The same: for an owner and an id it might read the rows of all owners by their ids. */
+function idsBetween (table: SQL, { owner, after, before }: IdRange): SQL {
+  const place = sql`(${table}.owner_id, ${table}.id)`
+  const end = before === undefined ? sql`(${owner} + 1, 0)` : sql`(${owner}, ${before})`
+  return sql`${place} > (${owner}, ${after}) AND ${place} < ${end}`
 }
 
 /** Keys in one query. */

@@ -1,6 +1,6 @@
 import { and, type Column, eq, gt, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import type { Engine, NameRange, NumberRange } from '../engine.ts'
+import type { Engine, IdRange, NameRange, NumberRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
 import {
   type Db, first, placeholder, type Query, query, type QueryValues, type Rule, runIn, type Step
@@ -110,7 +110,8 @@ export function createSqliteEngine ({
       return sql`${column} IN (SELECT value FROM json_each(${list}))`
     },
     namesBetween,
-    numbersAfter
+    numbersAfter,
+    idsBetween
   }
 }
 
@@ -128,6 +129,12 @@ function numbersAfter (
 ): (SQL | undefined)[] {
   const further = isAscending ? gt : lt
   return [and(eq(number, key), further(id, after)), further(number, key)]
+}
+
+/** No row value, as above: it would read all rows of the owner. */
+function idsBetween (table: SQL, { owner, after, before }: IdRange): SQL {
+  const isAfter = sql`${table}.owner_id = ${owner} AND ${table}.id > ${after}`
+  return before === undefined ? isAfter : sql`${isAfter} AND ${table}.id < ${before}`
 }
 
 /** A value greater than every name with this prefix. Any blob is greater than any text. */
