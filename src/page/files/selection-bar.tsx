@@ -36,7 +36,7 @@ export function SelectionBar<Entry extends Sized> ({ selection, focus, acts }: S
   return (
     <div class={isShown ? 'selection-bar' : 'hidden'} role='group' aria-label={words.label} ref={bar}>
       {act === undefined && isShown && <AllBox selection={selection} />}
-      <p role='status'>{act !== undefined ? progressOf(act) : isShown && summaryOf(selection)}</p>
+      <p role='status'>{act !== undefined ? progressOf(act) : isShown && <Summary selection={selection} />}</p>
       {act !== undefined && <Progress act={act} />}
       {act === undefined && isShown && acts.map(({ label, icon, isDanger = false, action }) => (
         <button
@@ -66,7 +66,7 @@ function progressOf ({ act, done, all }: Running): string {
 }
 
 /** How many entries are chosen, and how large the files among them are. */
-function summaryOf<Entry extends Sized> ({ entries, isGrowing }: Selection<Entry>): string {
+function Summary<Entry extends Sized> ({ selection: { entries, isGrowing } }: { selection: Selection<Entry> }) {
   if (isGrowing.value) return texts.loading
   const files = entries.value.filter(({ size }) => size !== undefined)
   const folders = entries.value.length - files.length
@@ -74,7 +74,7 @@ function summaryOf<Entry extends Sized> ({ entries, isGrowing }: Selection<Entry
     ...files.length === 0 ? [] : [formatSize(files.reduce((sum, { size = 0 }) => sum + size, 0))],
     ...folders === 0 ? [] : [texts.files.usage.folders(folders)]
   ]
-  return `${words.chosen(entries.value.length)}: ${parts.join(', ')}`
+  return <>{words.chosen(entries.value.length)}<span>: {parts.join(', ')}</span></>
 }
 
 /** The focus is not lost when the buttons make way for the progress, and goes to the list when the bar disappears. */

@@ -296,6 +296,9 @@ browserTest('on a touch screen, a long press chooses a row, and then a tap choos
   await fileButton(page, 'c.txt').tap()
   await shows(t, () => chosen(page), ['b.txt', 'c.txt'])
   await checkFits(t, page, 'a selection')
+  const overflow = ({ scrollWidth, clientWidth, scrollHeight, clientHeight }: Element) =>
+    [scrollWidth - clientWidth, scrollHeight - clientHeight]
+  t.strictSame(await bar(page).getByRole('status').evaluate(overflow), [0, 0], 'its count is not cut off')
   await act(page, 'Delete').tap()
   await notice(page, 'Moved to the trash: 2 items').waitFor()
   await fileButton(page, 'a.txt').tap()
