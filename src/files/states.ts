@@ -48,36 +48,33 @@ export function createStateCheck (
   ownerId: number,
   folders: readonly { readonly name: string, readonly state?: string | undefined }[]
 ) {
-  const states = new Map(folders.flatMap(({ name, state }) => {
+  const states = new Map<string, FolderState & { found: number }>(folders.flatMap(({ name, state }) => {
     const wanted = stateIn(state)
-    return wanted === undefined ? [] : [[name, wanted] as const]
+    return wanted === undefined ? [] : [[name, { ...wanted, found: 0 }]]
   }))
-  const counts = new Map<string, number>()
   let read = Array.from(states.values()).reduce((first, { since }) => Math.min(first, since), Infinity)
 
-  /** The folder, of these, that a path is in. */
-  const folderOf = (path: string) => [...ancestorsOf(path), path].find(path => states.has(path))
-
-  function count ({ id, name, fromName }: { id: number, name: string, fromName: string | null }): void {
-    for (const folder of new Set([name, fromName ?? name].map(folderOf))) {
-      if (folder === undefined || id <= Number(states.get(folder)?.since)) continue
-      counts.set(folder, (counts.get(folder) ?? 0) + 1)
-    }
-  }
+  /** That of the folder, of these, that a path is in. */
+  const stateOf = (path: string) =>
+    [...ancestorsOf(path), path].map(path => states.get(path)).find(state => state !== undefined)
 
   async function readOn (): Promise<void> {
     const page = await changes.pathsAfter(ownerId, read, PAGE)
-    page.forEach(count)
-    read = page.at(-1)?.id ?? read
-    if (page.length === PAGE) await readOn()
+    for (const { id, name, fromName } of page) {
+      for (const state of new Set([name, fromName ?? name].map(stateOf))) {
+        if (state !== undefined && id > state.since) state.found++
+      }
+      read = id
+    }
+    if (page.length > 0) await readOn()
   }
 
   /** @throws precondition_failed. */
   return async (name: string): Promise<number> => {
-    const wanted = states.get(name)
-    if (wanted === undefined) throw new Problem('precondition_failed')
+    const state = states.get(name)
+    if (state === undefined) throw new Problem('precondition_failed')
     await readOn()
-    if ((counts.get(name) ?? 0) !== wanted.changes) throw new Problem('precondition_failed')
+    if (state.found !== state.changes) throw new Problem('precondition_failed')
     return read
   }
 }

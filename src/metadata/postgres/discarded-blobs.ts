@@ -32,7 +32,8 @@ export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: En
       if ((await read(() => query(free))).length === 0) return []
       const taken = await apply(() => query(db => db.update(discardedBlobs)
         .set({ takenBy: sweeper, takenUntil: sql`${clock} + ${SWEEP_MILLISECONDS}` })
-        .where(inArray(discardedBlobs.id, skippingLocked(free(db)) as never))
+        // As an array, they are read once. With IN, PostgreSQL may read them again for each row, and then takes more.
+        .where(sql`${discardedBlobs.id} = any(array${skippingLocked(free(db))})`)
         .returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId, discardedAt: discardedBlobs.discardedAt })))
       return taken.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
     },
