@@ -61,7 +61,7 @@ export interface DatabaseBlobMethods {
 export type BlobRepository = ReturnType<typeof createBlobs>
 
 export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
-  const { tables: { blobLeases, discardedBlobs, files, kept, uploads }, clock, skippingLocked } = engine
+  const { tables: { blobLeases, discardedBlobs, files, kept, uploads }, clock, isUnlockedIn } = engine
   const { read, transact, apply } = engine
   const { lease } = prepared('blobs', {
     lease: db => db.insert(blobLeases)
@@ -141,8 +141,8 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
           expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS),
           abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})`
         })
-        .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
-          .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
+        .where(isUnlockedIn(blobLeases.blobId, db.select({ blobId: blobLeases.blobId }).from(blobLeases)
+          .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)))
         .returning({ blobId: blobLeases.blobId }), rows => rows.map(({ blobId }) => blobId)))
     },
 

@@ -34,7 +34,7 @@ export interface ConnectionToken extends Pick<NewToken, 'secretHash'> {
 export type ConnectionRepository = ReturnType<typeof createConnections>
 
 export function createConnections ({ engine, factorChanges, addToken, read, write, ownerWrite }: Services) {
-  const { tables: { connections }, clock, now, transactFor, apply, exclusively, skippingLocked } = engine
+  const { tables: { connections }, clock, now, transactFor, apply, exclusively, isUnlockedIn } = engine
   const isOpen = gt(connections.expiresAt, clock)
 
   const find = (condition: SQL | undefined) => query(db => db.select().from(connections)
@@ -137,7 +137,7 @@ export function createConnections ({ engine, factorChanges, addToken, read, writ
       // Usually there is none, and a write costs a sync.
       if (!await engine.read(() => query(db => some(db, 1), isAny))) return []
       return apply(() => query(db => db.delete(connections)
-        .where(inArray(connections.id, skippingLocked(some(db, limit)) as never)).returning()))
+        .where(isUnlockedIn(connections.id, some(db, limit))).returning()))
     }
   }
 }

@@ -63,6 +63,8 @@ export interface Engine {
   readonly locking: <Rows>(query: Lockable<Rows>) => Preparable<Rows>
   /** The same, without rows that others have locked. */
   readonly skippingLocked: <Rows>(query: Lockable<Rows>) => Preparable<Rows>
+  /** Whether the value of a column is in such a query, which is read once. */
+  readonly isUnlockedIn: (column: Column, query: Lockable<unknown>) => SQL
   /** Rows that one transaction may delete without making others wait. */
   readonly maxDeletedRows: number
   /** The id of a row of `changes` that a query inserts from others: Drizzle wants each column. */

@@ -1,5 +1,5 @@
 import {
-  and, count, desc, eq, getTableColumns, inArray, isNotNull, isNull, lt, lte, type SQL, sql
+  and, count, desc, eq, getTableColumns, isNotNull, isNull, lt, lte, type SQL, sql
 } from 'drizzle-orm'
 import { invalidField, Problem } from '../problems.ts'
 import { accountColumns, fileColumns, folderColumns } from './columns.ts'
@@ -22,7 +22,7 @@ import type { Services } from './services.ts'
 export type LinkRepository = ReturnType<typeof createLinks>
 
 export function createLinks ({ engine, owners, tree, contents, linkUploads, members, read, write }: Services) {
-  const { tables, apply, clock, readCached, skippingLocked, transact } = engine
+  const { tables, apply, clock, isUnlockedIn, readCached, transact } = engine
   const { links, linkNetworks } = tables
   const columns = linkColumns(tables)
   const queries = queriesOf(engine)
@@ -119,7 +119,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
       // Usually there is none, and a write costs a sync.
       if (!await engine.read(() => query(db => some(db, 1), isAny))) return false
       const removed = await apply(() => query(db => db.delete(links)
-        .where(inArray(links.id, skippingLocked(some(db, limit)) as never)).returning({ id: links.id })))
+        .where(isUnlockedIn(links.id, some(db, limit))).returning({ id: links.id })))
       return removed.length === limit
     },
 

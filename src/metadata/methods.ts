@@ -1,4 +1,4 @@
-import { inArray, type SQL } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
 import type { Owner, Owners } from './owners.ts'
@@ -49,7 +49,7 @@ export function createMethods (engine: Engine, owners: Owners) {
       if (!await engine.read(() => query(db => some(db, 1), isAny))) return false
       // Those that another process is deleting are left to it.
       return engine.apply(() => query(
-        db => db.delete(table).where(inArray(key, engine.skippingLocked(some(db, limit)) as never)).returning({ key }),
+        db => db.delete(table).where(engine.isUnlockedIn(key, some(db, limit))).returning({ key }),
         removed => removed.length === limit
       ))
     },

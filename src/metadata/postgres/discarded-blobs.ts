@@ -12,7 +12,7 @@ import { discardedBlobs, retentionLocks } from './schema.ts'
 const SWEEP_MILLISECONDS = 15_000
 
 /** The discarded blobs of a database that any number of processes serve. */
-export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: Engine): DatabaseBlobMethods {
+export function createDiscardedBlobs ({ clock, read, apply, isUnlockedIn }: Engine): DatabaseBlobMethods {
   // Blobs that this process has taken are given to it again.
   const sweeper = randomUUID()
   const { anyLock } = prepared('retention_locks', {
@@ -32,8 +32,7 @@ export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: En
       if ((await read(() => query(free))).length === 0) return []
       const taken = await apply(() => query(db => db.update(discardedBlobs)
         .set({ takenBy: sweeper, takenUntil: sql`${clock} + ${SWEEP_MILLISECONDS}` })
-        // As an array, they are read once. With IN, PostgreSQL may read them again for each row, and then takes more.
-        .where(sql`${discardedBlobs.id} = any(array${skippingLocked(free(db))})`)
+        .where(isUnlockedIn(discardedBlobs.id, free(db)))
         .returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId, discardedAt: discardedBlobs.discardedAt })))
       return taken.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
     },

@@ -77,6 +77,8 @@ export function createPostgresEngine (connections: ConnectionPool, testClock: ((
       db.select({ locked: sql`pg_advisory_xact_lock(hashtextextended(${name}, 0))` }).from(sql`(SELECT 1) AS one`)),
     locking: query => query.for('no key update') as typeof query,
     skippingLocked: query => query.for('no key update', { skipLocked: true }) as typeof query,
+    // With IN, PostgreSQL may read the query again for each row, and then gets more of them than its limit.
+    isUnlockedIn: (column, query) => sql`${column} = any(array${query.for('no key update', { skipLocked: true })})`,
     maxDeletedRows: Infinity,
     newChangeId: sql`nextval('changes_id_seq')`,
     lastChangeId: sql`coalesce(pg_sequence_last_value('changes_id_seq'), 0)`,

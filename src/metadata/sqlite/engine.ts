@@ -102,6 +102,7 @@ export function createSqliteEngine ({
     exclusively: () => query(time),
     locking: query => query,
     skippingLocked: query => query,
+    isUnlockedIn: (column, query) => sql`${column} IN ${query}`,
     maxDeletedRows: MAX_DELETED_ROWS,
     newChangeId: sql`NULL`,
     lastChangeId: sql`coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0)`,
