@@ -1,11 +1,12 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Database } from '#src/metadata/sqlite/driver.ts'
-import { commandOf, withFault } from '../kit/bin.ts'
+import { v8Flags, withFault } from '../kit/bin.ts'
+import { root } from '../kit/root.ts'
 import type { Bench } from './cases.ts'
 import { openRequester } from './load.ts'
 import type { Comparison } from './report.ts'
@@ -40,15 +41,20 @@ interface Account { readonly port: number, readonly token: string }
 
 interface Run { readonly seconds: number, readonly cpuSeconds: number, readonly megabytes: number }
 
+/** Starts the command as its users do. `commandOf` of the kit has flags for processes that end soon. */
+function start (args: readonly string[], settings: Record<string, string>, stdio: StdioOptions): ChildProcess {
+  const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...settings }
+  return spawn(process.execPath, [...v8Flags, join(root, 'dist/main.js'), 'sync', ...args], { env, stdio })
+}
+
 const settingsOf = (folder: string, token: string) => ({ MAGICSTORE_TOKEN: token, XDG_STATE_HOME: `${folder}-state` })
 
 /** One run of the command, with its output in a file, as a service has it. */
 async function sync (folder: string, { port, token }: Account, path = ''): Promise<Run> {
   const log = `${folder}.log`
   const address = `http://127.0.0.1:${port}${path}`
-  const [program, args] = commandOf(['sync', folder, address], { ...settingsOf(folder, token), ...usage })
   const began = performance.now()
-  const child = spawn(program, args, { stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
+  const child = start([folder, address], { ...settingsOf(folder, token), ...usage }, ['ignore', openSync(log, 'w'), 'inherit'])
   const [code] = await once(child, 'exit')
   const seconds = (performance.now() - began) / 1000
   if (code !== 0) throw new Error(`sync ended with ${code}`)
@@ -169,8 +175,7 @@ async function compareWatches ({ rounds, folder }: Pick<Bench, 'rounds' | 'folde
   const children: ChildProcess[] = []
   for (const here of folders) {
     await sync(here, account)
-    const [program, args] = commandOf(['sync', here, '--watch'], settingsOf(here, account.token))
-    children.push(spawn(program, args, { stdio: 'ignore' }))
+    children.push(start([here, '--watch'], settingsOf(here, account.token), 'ignore'))
   }
   await wait(2 * QUIET_MILLISECONDS)
   const changes = []
