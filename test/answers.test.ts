@@ -59,7 +59,8 @@ test('only a preflight is answered for other origins, and any other OPTIONS for 
   const server = await sharedServer({ CORS_ORIGINS: origin })
   const preflight = await server.send('OPTIONS', '/api/users', { headers: { origin, 'access-control-request-method': 'POST' } })
   t.match(preflight, { status: 204, headers: { 'access-control-allow-origin': origin, 'content-length': undefined } })
-  for (const headers of [{}, { origin }, { 'access-control-request-method': 'POST' }]) {
+  const empty = [{ origin: '', 'access-control-request-method': 'POST' }, { origin, 'access-control-request-method': '' }]
+  for (const headers of [{}, { origin }, { 'access-control-request-method': 'POST' }, ...empty]) {
     t.match(await server.send('OPTIONS', '/api/users', { headers }), { status: 405, headers: { allow: 'POST' }, json: { code: 'method_not_allowed' } })
     t.equal((await server.send('OPTIONS', '/none', { headers })).status, 404)
   }

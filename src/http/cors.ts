@@ -44,11 +44,18 @@ function isOfDrive ({ routeOptions, url }: FastifyRequest): boolean {
   return /^\/dav(?:[/?]|$)/.test(routeOptions.url ?? url)
 }
 
-/** A preflight asks for permission (Fetch Standard, CORS protocol). Any other OPTIONS request is one for the path. */
+/**
+ * A preflight asks for permission (Fetch Standard, CORS protocol). Any other OPTIONS request is one for the path, also
+ * with an empty field, which the plugin would refuse with plain text.
+ */
 function isPreflight (request: FastifyRequest): boolean {
   const { method, headers } = request
-  return method === 'OPTIONS' && !isOfDrive(request) && headers.origin !== undefined &&
-    headers['access-control-request-method'] !== undefined
+  return method === 'OPTIONS' && !isOfDrive(request) && isGiven(headers.origin) &&
+    isGiven(headers['access-control-request-method'])
+}
+
+function isGiven (field: string | undefined): boolean {
+  return field !== undefined && field !== ''
 }
 
 /** A page of another origin may send all headers except the key of a session, which only pages of the server have. */
