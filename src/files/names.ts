@@ -35,9 +35,9 @@ export function folderPath (text: string): string {
   return requireFolder(pathOf(text, MAX_FOLDER_BYTES))
 }
 
-/** The path of a folder in a parameter: empty for the root, for which `/` also stands. @throws name_invalid. */
+/** The path of a folder in the field `folder`: empty for the root, for which `/` also stands. @throws name_invalid. */
 export function folderOrRoot (text: string): string {
-  return text === '' || text === '/' ? '' : folderPath(text)
+  return text === '' || text === '/' ? '' : inField('folder', () => folderPath(text))
 }
 
 /** A name of one segment, in NFC. @throws name_invalid, as `fileName` does, and if it has a `/`. */
@@ -45,6 +45,16 @@ export function segmentName (text: string): string {
   const name = pathOf(text, MAX_SEGMENT_BYTES)
   if (name.includes('/')) refuse('It has a slash.')
   return name
+}
+
+/** A name that the request has in a field of another name. @throws name_invalid, of that field. */
+export function inField (field: string, read: () => string): string {
+  try {
+    return read()
+  } catch (error) {
+    const { message } = error as Problem
+    throw new Problem('name_invalid', { detail: message, errors: [{ field, message }], cause: error })
+  }
 }
 
 /** A name as it is stored, by `fileName` or `nameOf`; undefined if that refuses it. */

@@ -1,4 +1,4 @@
-import { fileName, segmentName } from '../files/names.ts'
+import { fileName, inField, segmentName } from '../files/names.ts'
 import type { LinkKind, LinkRecord, LinkTerms } from '../metadata/link-records.ts'
 import { joinPath } from '../metadata/paths.ts'
 import { contextOfLink } from '../metadata/sealed-texts.ts'
@@ -155,9 +155,12 @@ function onlyFile (
     return { fileName: null, sha256 }
   }
   if (kind === 'download') throw invalidField('fileName', 'is only for links of the kind `upload`')
-  const name = segmentName(text)
-  // The whole path may be too long.
-  fileName(joinPath(folder, name))
+  const name = inField('fileName', () => {
+    const segment = segmentName(text)
+    // The whole path may be too long.
+    fileName(joinPath(folder, segment))
+    return segment
+  })
   return { fileName: name, sha256 }
 }
 
