@@ -1,7 +1,8 @@
 import t from 'tap'
+import { openHttp2 } from './kit/drive.ts'
 import { bytesPath, folderPath, metadataPath, setQuotas, shareAccount } from './kit/kept-account.ts'
 import { refused } from './kit/refusals.ts'
-import { formOf, namesOf, type Answer, type SendOptions } from './kit/server.ts'
+import { formOf, namesOf, startTls, type Answer, type SendOptions } from './kit/server.ts'
 import { named, TUS, TUS_BYTES } from './kit/tus.ts'
 import { sendRaw } from './kit/wire.ts'
 
@@ -145,6 +146,18 @@ t.test('a path that is no name is 404, or 400 for a write, as it stands on the w
   for (const path of ['/uploads', '/Uploads/x', '//uploads/x', '/uploads%2Fx', '/api/../uploads/x']) t.same(await ask('GET', path), [404, 'not_found'], path)
   t.same(await ask('GET', `/uploads/${'a'.repeat(12_000)}/b`), [404, 'not_found'], 'a long one')
   t.same(await namesOf(server, { token }), ['x', 'a/x'])
+})
+
+t.test('over HTTP/2 too, a URL with other characters than ASCII is refused, and no name is stored', async t => {
+  const { ask, auth } = await openHttp2(t, await startTls(t))
+  // Node sends each character of a header as one byte.
+  const name = Buffer.from('ü').toString('latin1')
+  for (const path of [`/uploads/${name}`, `/dav/${name}`, `/uploads/a?x=${name}`]) {
+    const { status, text } = await ask('PUT', path, auth, 'x')
+    t.match([status, JSON.parse(text)], [400, { code: 'malformed_request' }], path)
+  }
+  t.equal((await ask('PUT', '/uploads/%C3%BC', auth, 'x')).status, 201)
+  t.strictSame(JSON.parse((await ask('GET', '/api/files', auth)).text).files.map(({ name }: { name: string }) => name), ['ü'])
 })
 
 const TIME = '2020-01-02T03:04:05.678Z'

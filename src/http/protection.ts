@@ -189,6 +189,8 @@ function refuseMalformed (request: IncomingMessage, url: string): void {
   // RFC 9112 section 3.2: a target has no fragment, and without its fragment this one would name another file.
   if (!isDecodable(url.replace(/[?#].*/, ''))) throw new Problem('malformed_url')
   if (url.includes('#')) refuse('A # in a URL must be written as %23.')
+  // Over HTTP/2, Node reads other bytes as ISO 8859-1: `ü` would be stored as `Ã¼`.
+  if (/[^!-~]/.test(url)) refuse('Its URL must be percent-encoded.')
   if (!isDecodable(url)) refuse('The query has percent-encoded bytes that are not UTF-8.')
 }
 
