@@ -18,7 +18,7 @@ export const frame = ({ visible, plural }: Tools<'de'>): FrameTexts => ({
   loadAgain: 'Seite neu laden',
   problems: {
     name_invalid: 'Ungültiger Name',
-    upload_incomplete: 'Das Hochladen wurde unterbrochen',
+    upload_incomplete: 'Der Upload wurde unterbrochen',
     digest_mismatch: 'Die Datei kam nicht so an, wie sie gesendet wurde',
     not_found: 'Nicht gefunden',
     request_timeout: 'Es hat zu lange gedauert',
@@ -57,5 +57,5 @@ export const frame = ({ visible, plural }: Tools<'de'>): FrameTexts => ({
   remaining: (amount: string) => `Platz ist noch für ${amount}.`,
   files: (count: number) => plural(count, { one: '# Datei', other: '# Dateien' }),
   invisible: 'Ein unsichtbares Zeichen',
-  showPassword: 'Passwort anzeigen'
+  showPassword: 'Passwort zeigen'
 })

@@ -22,7 +22,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     too_many_acts: 'Es wird gerade zu viel auf einmal geändert',
     too_many_waiting: 'Es sind zu viele Fenster offen',
     passkey_invalid: 'Der Passkey lässt sich nicht registrieren',
-    passkeys_unavailable: 'Dieser Server kann keine Passkeys',
+    passkeys_unavailable: 'Auf diesem Server gehen keine Passkeys',
     second_factor_missing: 'Das Konto hat keinen zweiten Faktor',
     factor_not_pending: 'Das hat zu lange gedauert: bitte neu anfangen',
     sign_in_required: 'Zuerst beim Identitätsdienst anmelden',
@@ -227,7 +227,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
   },
   claim: {
     invitation: {
-      hint: 'Das ist eine Einladung auf diesen Server. Hier festlegen, womit die Anmeldung gelingt.',
+      hint: 'Das ist eine Einladung zu diesem Server. Wie soll die Anmeldung gehen?',
       submit: 'Konto anlegen'
     },
     reset: {
@@ -244,14 +244,14 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     sectionHint: 'Mit einem zweiten Faktor reicht das Passwort allein nicht mehr zum Anmelden. ' +
       'Persönliche Zugriffstokens gelten weiter.',
     totp: 'Einmalcodes',
-    totpHint: 'Aus einer Authenticator-App auf dem Telefon oder Rechner.',
+    totpHint: 'Aus einer Authenticator-App auf dem Telefon oder Computer.',
     totpSince: (date: string) => `An seit ${date}`,
     setUpTotp: 'Einmalcodes einrichten',
     replaceTotp: 'Andere App verwenden',
     removeTotp: 'Ausschalten',
     removeTotpLabel: 'Einmalcodes ausschalten',
     removeTotpTitle: 'Einmalcodes ausschalten?',
-    removeHint: 'Bleibt kein anderer zweiter Faktor, genügt das Passwort allein, und die Wiederherstellungscodes ' +
+    removeHint: 'Bleibt kein anderer zweiter Faktor, reicht das Passwort allein, und die Wiederherstellungscodes ' +
       'gelten nicht mehr.',
     totpOn: 'Einmalcodes sind an.',
     totpOff: 'Einmalcodes sind aus.',
@@ -303,7 +303,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       drive: 'Laufwerk',
       driveHint: 'Im Dateimanager des Computers mit dieser Adresse verbinden (WebDAV). Dort mit dem Benutzernamen ' +
         'anmelden und als Passwort ein Token nehmen, das Dateien lesen und ändern darf: Unten lässt sich eines ' +
-        'anlegen.',
+        'erzeugen.',
       copy: 'Adresse des Laufwerks kopieren',
       phone: 'Telefon',
       phoneHint: 'Den Code scannen, um diese Seite zu öffnen. Mit „Zum Startbildschirm“ im Menü des Browsers ' +
@@ -321,8 +321,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       continue: 'Weiter',
       unknown: 'Mit diesem Code wartet kein Programm. Vielleicht ist er abgelaufen: Im Programm einen neuen anfordern.',
       allowTitle: 'Dieses Programm erlauben?',
-      networks: (network: string, own: string) => `Netz des Programms: ${network}. Ihr eigenes: ${own}.`,
-      warning: 'Kommt der Code von jemand anderem, lehnen Sie ab: Wer ihn geschickt hat, käme an Ihre Dateien.',
+      networks: (network: string, own: string) => `Netz des Programms: ${network}. Dieses hier: ${own}.`,
+      warning: 'Kam der Code von jemand anderem? Dann ablehnen: Diese Person käme sonst an die Dateien hier.',
       allow: 'Erlauben',
       refuse: 'Ablehnen',
       allowed: (name: string) => `Verbunden: ${visible(name)}`
@@ -333,14 +333,14 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     storage: {
       label: 'Speicher',
       kept: (size: string) => `${size} in Versionen und Papierkorb`,
-      uploading: (size: string) => `${size} im Hochladen`,
+      uploading: (size: string) => `${size} in unfertigen Uploads`,
       ofBytes: (size: string) => `von ${size}`,
       ofFiles: (count: number) => `höchstens ${number(count)} Dateien und Ordner`
     },
     languages: {
       title: 'Sprache',
       hint: 'Für diese Seite und die Seiten von Links, in diesem Browser.',
-      asBrowser: 'Wie der Browser'
+      asBrowser: 'Wie im Browser'
     },
     profile: 'Profil',
     username: 'Benutzername',
@@ -366,7 +366,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
         name: 'Dateien ändern', hint: 'Dateien hochladen, ersetzen, umbenennen, löschen und wiederherstellen.'
       },
       account: { name: 'Tokens widerrufen', hint: 'Jede Sitzung und jedes Token des Kontos beenden.' },
-      links: { name: 'Dateien weitergeben', hint: 'Links anlegen, ändern und widerrufen.' }
+      links: { name: 'Dateien teilen', hint: 'Links anlegen, ändern und widerrufen.' }
     },
     expiry: 'Läuft ab',
     lifetimes: {
@@ -434,7 +434,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       identity_refused: 'Identität abgelehnt',
       password_removed: 'Passwort entfernt',
       invitation_used: 'Konto durch eine Einladung angelegt',
-      reset_created: 'Link für ein neues Passwort erzeugt',
+      reset_created: 'Link für ein neues Passwort angelegt',
       password_reset: 'Passwort durch einen Link geändert',
       link_created: 'Link angelegt',
       link_changed: 'Link geändert',
@@ -586,7 +586,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
   },
   unsaved: {
     title: 'Änderungen verwerfen?',
-    hint: 'Sie sind nicht gespeichert.',
+    hint: 'Noch ist nichts davon gespeichert.',
     discard: 'Verwerfen'
   },
   shortcuts: {
@@ -669,7 +669,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
   photos: {
     title: 'Fotos hochladen',
     hint: (folder: string) =>
-      `Was schon in ${folder === '' ? 'Dateien' : visible(folder)} oder darunter liegt, wird nicht erneut gesendet.`,
+      `Was schon in ${folder === '' ? 'Dateien' : visible(folder)} oder darunter liegt, wird nicht neu hochgeladen.`,
     byMonth: 'In Ordner nach Monaten legen, zum Beispiel Camera/2026/11',
     choose: 'Fotos und Videos auswählen',
     comparing: (done: number, all: number) => `Vergleich: ${number(done)} von ${number(all)} …`,
@@ -678,16 +678,16 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     there: (count: number) => plural(count, { one: '# war schon da.', other: '# waren schon da.' })
   },
   offline: {
-    title: 'Sie sind offline.',
-    hint: 'Die Listen zeigen den letzten Stand auf diesem Gerät. Dateien, die Sie hinzufügen, bleiben hier und ' +
-      'werden später hochgeladen.',
+    title: 'Keine Verbindung.',
+    hint: 'Die Listen zeigen den letzten Stand auf diesem Gerät. Neue Dateien bleiben hier und werden ' +
+      'später hochgeladen.',
     notKept: (name: string) =>
       `Der Browser hat keinen Platz, um ${visible(name)} aufzuheben. ` +
-      'Lassen Sie die Seite offen, bis die Datei hochgeladen ist.',
+      'Bitte die Seite offen lassen, bis die Datei hochgeladen ist.',
     leave: {
       title: 'Einige Dateien sind noch nicht hochgeladen',
-      text: (count: number) => `${plural(count, { one: '# Datei wartet', other: '# Dateien warten' })} ` +
-        'darauf. Wenn Sie sich abmelden, vergisst der Browser, was wartet.'
+      text: (count: number) => `${plural(count, { one: '# Datei wartet', other: '# Dateien warten' })} noch. ` +
+        'Beim Abmelden vergisst dieser Browser, was wartet.'
     }
   },
   pictures: {
@@ -706,9 +706,10 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
     save: 'Speichern',
     label: (name: string) => `Text von ${name}`,
     saved: (name: string) => `Gespeichert: ${visible(name)}`,
-    notText: 'Das ist kein Text in UTF-8. Er lässt sich hier nicht ändern.',
+    notText: 'Das ist kein Text in UTF-8 und lässt sich hier nicht ändern.',
     conflict: 'Die Datei wurde inzwischen geändert',
-    conflictHint: 'Der eigene Text ersetzt den Inhalt. Der bleibt als Version, wenn der Server welche aufhebt.',
+    conflictHint: 'Der Text hier ersetzt den jetzigen Inhalt. Der bleibt als Version, wenn der Server ' +
+      'Versionen aufhebt.',
     replace: 'Ersetzen',
     name: 'Name der Datei',
     offered: 'Text.txt',

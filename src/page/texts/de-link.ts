@@ -39,14 +39,14 @@ export const texts = (tools: Tools<'de'>): LinkTexts => {
     },
     request: {
       title: 'Dateien senden an',
-      hint: 'Dateien hierher ziehen, einfügen oder auswählen. Nur wem der Link gehört, kann sehen, was gesendet wird.',
+      hint: 'Dateien hierher ziehen, einfügen oder auswählen. Was gesendet wird, sieht nur, wem der Link gehört.',
       choose: 'Dateien auswählen',
       dropHere: 'Zum Senden hier loslassen',
-      left: (files: number, bytes: string) => `Platz für ${plural(files, {
-        one: 'noch # Datei', other: 'noch # Dateien'
+      left: (files: number, bytes: string) => `Noch Platz für ${plural(files, {
+        one: '# Datei', other: '# Dateien'
       })} und ${bytes}`,
       noRoom: 'Für diese Datei ist kein Platz.',
-      ownerFull: 'Wem der Link gehört, hat keinen Platz mehr für diese Datei.',
+      ownerFull: 'Im Speicher hinter diesem Link ist kein Platz für diese Datei.',
       full: 'Dieser Link nimmt keine Dateien mehr an.',
       foldersLeftOut: 'Ordner lassen sich nicht senden. Bitte die Dateien darin auswählen.',
       list: 'Ausgewählte Dateien',

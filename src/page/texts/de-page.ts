@@ -10,7 +10,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
     ...ofBoth,
     problems: {
       ...ofBoth.problems,
-      validation_failed: 'Eine Eingabe ist nicht möglich',
+      validation_failed: 'Eine Eingabe ist ungültig',
       username_taken: 'Der Benutzername ist schon vergeben',
       username_invalid: 'Ungültiger Benutzername',
       password_invalid: 'Ungültiges Passwort',
@@ -220,7 +220,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
           `${number(count)} unfertige Uploads gibt es schon. In der Liste der Uploads auswählen, was geschehen soll.`,
         resumableOne: (name: string) => `Einen unfertigen Upload von ${visible(name)} gibt es schon. ` +
           'In der Liste der Uploads auswählen, was geschehen soll.',
-        progress: (percent: string, name: string) => `${percent} von ${visible(name)} gesendet.`
+        progress: (percent: string, name: string) => `${percent} von ${visible(name)} hochgeladen.`
       }
     },
     shortcuts: {
@@ -230,7 +230,7 @@ export const texts = (tools: Tools<'de'>): PageTexts => {
       isSetUp: 'Der zweite Faktor ist eingerichtet. Jetzt damit anmelden.',
       noHost: 'Passkeys gehen hier nicht: Die Adresse dieses Servers hat keinen Namen oder kein HTTPS.',
       otherHost: (host: string) => `Passkeys gehen nicht unter dieser Adresse, nur unter ${host}.`,
-      noPasskeys: 'Dieser Browser kann keine Passkeys.',
+      noPasskeys: 'Dieser Browser kennt keine Passkeys.',
       passkeyKnown: 'Dieses Gerät hat schon einen Passkey für dieses Konto.',
       passkeyUnused: 'Der Browser hat keinen Passkey benutzt.'
     },

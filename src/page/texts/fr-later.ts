@@ -14,7 +14,7 @@ const factorWords: Record<Factor, string> = {
 /** The texts of what is not in the first view of the page of an account, in French. */
 export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): LaterTexts => ({
   problems: {
-    too_many_connection_codes: 'Trop de codes erronés',
+    too_many_connection_codes: 'Trop de codes incorrects',
     folder_into_itself: 'Un dossier ne peut pas aller dans lui-même',
     parent_missing: 'Le dossier n’est plus là',
     folder_not_empty: 'Quelque chose y a été ajouté entre-temps',
@@ -46,11 +46,11 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     empty: 'Pas encore de fichiers',
     emptyHint: 'Glisser des fichiers ou des dossiers sur cette page, les coller, ou les choisir avec les boutons ' +
       'ci-dessus.',
-    emptyWays: 'Par un lecteur sur l’ordinateur ou depuis le téléphone : comment faire',
+    emptyWays: 'Par un lecteur réseau sur l’ordinateur ou depuis le téléphone : comment faire',
     nothingIn: {
       recent: {
         title: 'Rien ici pour l’instant',
-        hint: 'Les derniers fichiers modifiés apparaissent ici, de tous les dossiers.'
+        hint: 'Les derniers fichiers modifiés de tous les dossiers apparaissent ici.'
       },
       starred: {
         title: 'Pas encore de favoris',
@@ -168,7 +168,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     versions: 'Anciennes versions',
     showVersions: 'Versions',
     links: 'Liens',
-    none: 'Aucune'
+    none: 'Il n’y en a pas.'
   },
   uploads: {
     title: 'Envois',
@@ -211,8 +211,8 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       existing: (size: string, time: string) => `Le fichier enregistré : ${size}, modifié le ${time}.`,
       replace: 'Remplacer',
       keep: 'Garder les deux',
-      skip: 'Passer',
-      forAll: 'Pareil pour les autres fichiers'
+      skip: 'Ignorer',
+      forAll: 'Faire de même pour les autres fichiers'
     },
     resumable: {
       question: (name: string) => `Un envoi inachevé de ${visible(name)} a la même taille.`,
@@ -238,7 +238,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
   },
   claim: {
     invitation: {
-      hint: 'Voici une invitation sur ce serveur. Choisir avec quoi se connecter.',
+      hint: 'Voici une invitation à ce serveur. Choisir comment se connecter.',
       submit: 'Créer le compte'
     },
     reset: {
@@ -262,7 +262,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     removeTotpLabel: 'Désactiver les codes à usage unique',
     removeTotpTitle: 'Désactiver les codes à usage unique ?',
     removeHint: 'S’il ne reste aucun autre second facteur, le mot de passe seul suffit, et les codes de secours ne ' +
-      'valent plus.',
+      'sont plus valables.',
     totpOn: 'Les codes à usage unique sont activés.',
     totpOff: 'Les codes à usage unique sont désactivés.',
     passkeys: 'Clés d’accès',
@@ -283,7 +283,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     }),
     newCodes: 'En créer d’autres',
     newCodesTitle: 'Créer de nouveaux codes de secours ?',
-    newCodesHint: 'Les anciens ne vaudront plus.',
+    newCodesHint: 'Les anciens ne seront plus valables.',
     codesShownOnce: 'Garder ces codes de secours en lieu sûr. Chacun permet une connexion si l’application ou la clé ' +
       'd’accès est perdue. Ils ne s’affichent que cette fois.',
     printed: (host: string, username: string) => `MagicStore sur ${host}, codes de secours de ${username}`,
@@ -300,7 +300,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     nextCodeOfOldApp: 'Confirmer encore une fois avec l’ancien second facteur, pas avec la nouvelle application.',
     confirmPasskey: 'La clé d’accès est créée. Confirmer encore une fois pour l’ajouter au compte.',
     confirmSession: 'Le mot de passe est changé. Confirmer encore une fois pour rester connecté.',
-    scan: 'À scanner avec une application d’authentification, ou y entrer la clé.',
+    scan: 'Scanner ceci avec une application d’authentification, ou y saisir la clé.',
     qrCode: 'Code QR de la clé',
     key: 'Clé',
     openApp: 'Ouvrir une application sur cet appareil',
@@ -311,7 +311,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
   account: {
     devices: {
       title: 'Autres appareils',
-      drive: 'Lecteur',
+      drive: 'Lecteur réseau',
       driveHint: 'Se connecter à cette adresse (WebDAV) dans l’explorateur de fichiers de l’ordinateur, avec le nom ' +
         'd’utilisateur et, comme mot de passe, un jeton qui peut lire et modifier les fichiers : on en crée un ' +
         'plus bas.',
@@ -328,19 +328,19 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     connect: {
       title: 'Connecter un programme',
       code: 'Code',
-      codeHint: 'Les huit lettres que le programme affiche. À saisir seulement si vous l’avez lancé vous-même.',
+      codeHint: 'Les huit lettres que le programme affiche. À saisir seulement pour un programme lancé soi-même.',
       continue: 'Continuer',
-      unknown: 'Aucun programme n’attend avec ce code. Il a peut-être expiré : demandez-en un nouveau au programme.',
+      unknown: 'Aucun programme n’attend avec ce code. Il a peut-être expiré : en demander un nouveau au programme.',
       allowTitle: 'Autoriser ce programme ?',
-      networks: (network: string, own: string) => `Réseau du programme : ${network}. Le vôtre : ${own}.`,
-      warning: 'Si quelqu’un d’autre vous a donné ce code, refusez : il aurait accès à vos fichiers.',
+      networks: (network: string, own: string) => `Réseau du programme : ${network}. Celui d’ici : ${own}.`,
+      warning: 'Si ce code vient de quelqu’un d’autre, refuser : cette personne aurait accès aux fichiers d’ici.',
       allow: 'Autoriser',
       refuse: 'Refuser',
       allowed: (name: string) => `Connecté : ${visible(name)}`
     },
     secretCode: 'Code QR du jeton',
     asDrive: (address: string, username: string) =>
-      `Comme lecteur (WebDAV) : l’adresse ${address}, le nom d’utilisateur ${visible(username)}, et ` +
+      `Comme lecteur réseau (WebDAV) : l’adresse ${address}, le nom d’utilisateur ${visible(username)}, et ` +
       'ce jeton comme mot de passe.',
     storage: {
       label: 'Stockage',
@@ -382,12 +382,12 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       account: { name: 'Révoquer des jetons', hint: 'Mettre fin à toute session et à tout jeton du compte.' },
       links: { name: 'Partager des fichiers', hint: 'Créer, modifier et révoquer des liens.' }
     },
-    expiry: 'Il expire',
+    expiry: 'Expiration',
     lifetimes: {
       '30 days': 'Dans 30 jours', '90 days': 'Dans 90 jours', year: 'Dans un an', date: 'À une date', never: 'Jamais'
     },
     lastDay: 'Dernier jour du jeton',
-    neverHint: 'Qui a le jeton peut l’utiliser jusqu’à ce qu’il soit révoqué.',
+    neverHint: 'Toute personne qui a le jeton peut l’utiliser jusqu’à ce qu’il soit révoqué.',
     createToken: 'Créer le jeton',
     tokenCreated: 'Jeton créé',
     shownOnce: 'Copier le jeton maintenant. Il ne s’affiche que cette fois.',
@@ -396,7 +396,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     created: (date: string) => `Créé le ${date}`,
     expires: (time: string) => `Expire le ${time}`,
     neverExpires: 'N’expire jamais',
-    used: (time: string) => `Utilisé la dernière fois : ${time}`,
+    used: (time: string) => `Dernière utilisation : ${time}`,
     neverUsed: 'Jamais utilisé',
     revoke: 'Révoquer',
     revokeOf: (name: string) => `Révoquer ${name}`,
@@ -426,7 +426,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     kinds: {
       registered: 'Compte créé',
       sign_in: 'Connexion',
-      sign_in_failed: 'Connexion ratée',
+      sign_in_failed: 'Échec de connexion',
       sign_in_new_network: 'Connexion depuis un nouveau réseau',
       session_created: 'Connexion sur cette page',
       token_issued: 'Jeton d’accès créé',
@@ -443,7 +443,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       recovery_code_used: 'Code de secours utilisé',
       passkey_refused: 'Clé d’accès refusée',
       second_factor_missing: 'Bon mot de passe sans code, depuis un nouveau réseau',
-      second_factor_wrong: 'Bon mot de passe, code faux',
+      second_factor_wrong: 'Bon mot de passe, code incorrect',
       identity_connected: 'Identité reliée',
       identity_removed: 'Identité retirée',
       identity_refused: 'Identité refusée',
@@ -455,7 +455,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       link_changed: 'Lien modifié',
       link_revoked: 'Lien révoqué',
       links_revoked: 'Tous les liens révoqués',
-      link_password_wrong: 'Mot de passe d’un lien faux',
+      link_password_wrong: 'Mot de passe incorrect pour un lien',
       disabled: 'Compte bloqué',
       enabled: 'Compte débloqué',
       quota_changed: 'Limite de stockage changée',
@@ -476,22 +476,23 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     removeButton: 'Supprimer le compte',
     removeTitle: 'Supprimer le compte ?',
     removeWarning: 'Tous les fichiers sont supprimés aussitôt, sans retour possible.',
-    typeUsername: 'Pour confirmer, entrer le nom d’utilisateur :',
+    typeUsername: 'Pour confirmer, saisir le nom d’utilisateur :',
     notUsername: 'Ce n’est pas le nom d’utilisateur.',
     removed: 'Le compte et tous les fichiers sont supprimés.'
   },
   links: {
     titleOf: (name: string) => `Lien vers ${visible(name)}`,
     requestTitleOf: (name: string) => `Demander des fichiers pour ${visible(name)}`,
-    hint: 'Qui a le lien peut télécharger, sans compte.',
-    requestHint: 'Qui a le lien peut envoyer des fichiers dans ce dossier, sans rien en voir.',
+    hint: 'Toute personne qui a le lien peut télécharger, sans compte.',
+    requestHint: 'Toute personne qui a le lien peut envoyer des fichiers dans ce dossier, sans rien en voir.',
     address: 'Lien',
     create: 'Créer le lien',
     another: 'Un autre lien',
     share: 'Partager…',
     qrCode: 'Code QR',
     qrCodeOf: (name: string) => `Code QR du lien vers ${visible(name)}`,
-    addressUnknown: 'Le serveur ne connaît plus l’adresse de ce lien. Qui l’a peut encore l’utiliser.',
+    addressUnknown: 'Le serveur ne connaît plus l’adresse de ce lien. Les personnes qui l’ont peuvent encore ' +
+      'l’utiliser.',
     longest: 'Le plus tard possible',
     listTitle: 'Liens créés',
     listHint: 'Les fichiers et dossiers partagés. Chaque lien marche sans compte, jusqu’à ce qu’il expire ou soit ' +
@@ -519,7 +520,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     newSecret: 'Nouvelle adresse',
     newSecretOf: (name: string) => `Nouvelle adresse pour le lien vers ${visible(name)}`,
     newSecretTitle: 'Créer une nouvelle adresse ?',
-    newSecretHint: 'L’ancienne adresse de ce lien ne vaut plus aussitôt. Ses réglages restent :',
+    newSecretHint: 'L’ancienne adresse de ce lien cesse aussitôt de marcher. Ses réglages restent :',
     revoke: 'Révoquer',
     revokeOf: (name: string) => `Révoquer le lien vers ${visible(name)}`,
     revokeTitle: 'Révoquer ce lien ?',
@@ -528,7 +529,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     revokeAll: 'Tout révoquer',
     revokeAllTitle: 'Révoquer tous les liens ?',
     revokeAllHint: 'Personne ne peut plus utiliser aucun de ces liens, sans retour possible.',
-    expiry: 'Il expire',
+    expiry: 'Expiration',
     lifetimes: {
       keep: 'Comme avant',
       '1 day': 'Dans un jour',
@@ -546,7 +547,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     removePassword: 'Retirer le mot de passe',
     maxFiles: 'Fichiers en tout, au plus',
     maxMegabytes: 'Mo en tout, au plus',
-    showsOwner: 'Montrer le nom d’utilisateur à ceux qui ont le lien'
+    showsOwner: 'Afficher le nom d’utilisateur aux personnes qui ont le lien'
   },
   identities: {
     title: 'Fournisseur d’identité',
@@ -670,7 +671,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     hide: 'Masquer',
     steps: {
       drive: {
-        title: 'Un lecteur sur l’ordinateur',
+        title: 'Un lecteur réseau sur l’ordinateur',
         hint: 'Les fichiers sont dans son explorateur, à côté des autres.'
       },
       phone: {
@@ -697,17 +698,19 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       plural(count, { one: '# était déjà là.', many: '# étaient déjà là.', other: '# étaient déjà là.' })
   },
   offline: {
-    title: 'Vous êtes hors ligne.',
-    hint: 'Les listes datent de la dernière visite sur cet appareil. Les fichiers que vous ajoutez sont gardés ici ' +
-      'et envoyés plus tard.',
+    title: 'Hors ligne.',
+    hint: 'Les listes datent de la dernière visite sur cet appareil. Les fichiers ajoutés sont gardés ici et ' +
+      'envoyés plus tard.',
     notKept: (name: string) =>
       `Le navigateur n’a pas la place de garder ${visible(name)}. ` +
-      'Laissez la page ouverte jusqu’à la fin de l’envoi.',
+      'Laisser la page ouverte jusqu’à la fin de l’envoi.',
     leave: {
       title: 'Des fichiers ne sont pas encore envoyés',
       text: (count: number) =>
-        `${plural(count, { one: '# fichier attend', many: '# fichiers attendent', other: '# fichiers attendent' })} ` +
-        'd’être envoyés. Si vous vous déconnectez, le navigateur oublie ce qui attend.'
+        `${plural(count, {
+          one: '# fichier attend', many: '# de fichiers attendent', other: '# fichiers attendent'
+        })} encore. ` +
+        'À la déconnexion, ce navigateur oublie ce qui attend.'
     }
   },
   pictures: {
@@ -719,7 +722,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     taken: 'Prise de vue',
     camera: 'Appareil',
     place: 'Lieu',
-    cutTable: 'Seules les premières lignes et colonnes sont affichées. Téléchargez le fichier pour tout voir.'
+    cutTable: 'Seules les premières lignes et colonnes sont affichées. Télécharger le fichier pour tout voir.'
   },
   editor: {
     edit: 'Modifier',
@@ -728,7 +731,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
     saved: (name: string) => `Enregistré : ${visible(name)}`,
     notText: 'Ce n’est pas du texte en UTF-8. Il ne peut pas être modifié ici.',
     conflict: 'Le fichier a changé entre-temps',
-    conflictHint: 'Votre texte remplace le contenu actuel, qui reste comme version si le serveur garde des versions.',
+    conflictHint: 'Ce texte remplace le contenu actuel, qui reste comme version si le serveur garde des versions.',
     replace: 'Remplacer',
     name: 'Nom du fichier',
     offered: 'texte.txt',

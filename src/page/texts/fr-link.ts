@@ -29,19 +29,19 @@ export const texts = (tools: Tools<'fr'>): LinkTexts => {
     emptyFolder: 'Ce dossier est vide',
     missingFolder: 'Il n’y a pas de dossier de ce nom',
     missingFolderHint: 'Il a peut-être été renommé, déplacé ou supprimé.',
-    toTop: 'Montrer tout ce qui est partagé',
+    toTop: 'Afficher tout ce qui est partagé',
     password: {
       title: 'Ce lien demande un mot de passe',
       hint: 'La personne qui a envoyé le lien le connaît.',
       label: 'Mot de passe',
       submit: 'Ouvrir le lien',
-      wrong: 'Ce mot de passe est faux.',
-      tooMany: 'Trop de mots de passe faux.'
+      wrong: 'Ce mot de passe est incorrect.',
+      tooMany: 'Trop de mots de passe incorrects.'
     },
     request: {
       title: 'Envoyer des fichiers à',
-      hint: 'Glisser des fichiers ici, les coller ou les choisir. Seule la personne à qui est le lien voit ce ' +
-        'qui est envoyé.',
+      hint: 'Glisser des fichiers ici, les coller ou les choisir. Seule la personne à qui appartient le lien ' +
+        'voit ce qui est envoyé.',
       choose: 'Choisir des fichiers',
       dropHere: 'Déposer ici pour envoyer',
       left: (files: number, bytes: string) => `${plural(files, {
@@ -50,7 +50,7 @@ export const texts = (tools: Tools<'fr'>): LinkTexts => {
         other: 'Il reste de la place pour # fichiers'
       })} et ${bytes}`,
       noRoom: 'Il n’y a pas de place pour ce fichier.',
-      ownerFull: 'La personne à qui est le lien n’a plus de place pour ce fichier.',
+      ownerFull: 'La personne à qui appartient le lien n’a plus de place pour ce fichier.',
       full: 'Ce lien n’accepte plus de fichiers.',
       foldersLeftOut: 'Les dossiers ne peuvent pas être envoyés. Choisir les fichiers qu’ils contiennent.',
       list: 'Fichiers choisis',
@@ -78,7 +78,7 @@ export const texts = (tools: Tools<'fr'>): LinkTexts => {
       taken: 'Prise de vue',
       camera: 'Appareil',
       place: 'Lieu',
-      cutTable: 'Seules les premières lignes et colonnes sont affichées. Téléchargez le fichier pour tout voir.'
+      cutTable: 'Seules les premières lignes et colonnes sont affichées. Télécharger le fichier pour tout voir.'
     }
   }
 }

@@ -19,7 +19,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       credentials_missing: 'Non connecté',
       credentials_wrong: 'Nom d’utilisateur ou mot de passe incorrect',
       second_factor_required: 'Un code à usage unique est nécessaire',
-      second_factor_wrong: 'Le code à usage unique est faux ou a déjà servi',
+      second_factor_wrong: 'Le code à usage unique est incorrect ou a déjà servi',
       passkey_refused: 'La clé d’accès a été refusée',
       password_required: 'Le mot de passe est nécessaire',
       token_expired: 'La session est terminée',
@@ -27,8 +27,8 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       tls_required: 'Le serveur n’accepte les mots de passe que par HTTPS',
       second_factor_setup_required: 'Configurer d’abord un second facteur',
       registration_closed: 'Personne ne peut créer de compte ici',
-      too_many_sign_ins: 'Trop de connexions ratées',
-      too_many_codes: 'Trop de codes faux',
+      too_many_sign_ins: 'Trop d’échecs de connexion',
+      too_many_codes: 'Trop de codes incorrects',
       too_many_registrations: 'Trop de comptes ont été créés depuis ce réseau'
     },
     problemHints: {
@@ -40,9 +40,9 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
     copy: 'Copier',
     copied: 'Copié.',
     dismiss: 'Masquer',
-    breakLock: 'Forcer le verrou',
+    breakLock: 'Lever le verrou',
     breakLockHint: 'Seulement si aucun autre programme n’y travaille.',
-    lockBroken: 'Le verrou est levé. Il reste à réessayer.',
+    lockBroken: 'Le verrou est levé. Réessayer maintenant.',
     skipToMain: 'Aller au contenu',
     navigation: 'Pages',
     views: {
@@ -96,10 +96,10 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
         name: 'Dossier par dossier'
       },
       order: 'Ordre',
-      search: 'Chercher un nom…',
+      search: 'Chercher…',
       scope: 'Où chercher',
       scopes: { folder: 'Dans ce dossier', everywhere: 'Partout' },
-      inFolder: (path: string) => `Montrer dans ${path}`,
+      inFolder: (path: string) => `Afficher dans ${path}`,
       found: (count: number, isAll: boolean) => isAll
         ? plural(count, { one: '# résultat.', many: '# de résultats.', other: '# résultats.' })
         : `Plus de ${number(count)} résultats.`,
@@ -110,7 +110,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
       star: 'Ajouter aux favoris',
       unstar: 'Retirer des favoris',
       starred: 'favori',
-      showInFolder: 'Montrer dans son dossier',
+      showInFolder: 'Afficher dans son dossier',
       jump: 'A–Z : aller à une lettre',
       letters: 'A–Z',
       layout: 'Affichage',
@@ -220,7 +220,7 @@ export const texts = (tools: Tools<'fr'>): PageTexts => {
         storedOne: (name: string) => `${visible(name)} envoyé.`,
         cancelled: (count: number) => `Envois annulés : ${number(count)}.`,
         cancelledOne: (name: string) => `Envoi de ${visible(name)} annulé.`,
-        failed: (count: number) => `Envois ratés : ${number(count)}.`,
+        failed: (count: number) => `Échecs d’envoi : ${number(count)}.`,
         failedOne: (name: string, why: string) => `L’envoi de ${visible(name)} a échoué : ${why}.`,
         conflict: (count: number) =>
           `Déjà présents : ${files(count)}. Choisir dans la liste des envois ce qu’il faut faire.`,
