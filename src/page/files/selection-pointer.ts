@@ -1,16 +1,9 @@
 import { useMemo } from 'preact/hooks'
+import { LongPress } from './long-press.ts'
 import type { Selection } from './selection.ts'
-
-/** A touch of this length is a long press. */
-const LONG_PRESS_MS = 500
-
-/** A touch that moves farther scrolls. */
-const MOVE_PX = 10
 
 /** The parts of a row where a click does not choose it. */
 const OTHERS = '.select-cell, .menu-cell, .refusal, form'
-
-interface Press { readonly x: number, readonly y: number, readonly timer: ReturnType<typeof setTimeout> }
 
 /**
  * The event listeners of rows that can be chosen: a click with Ctrl or Cmd and a long press choose a row, and a click
@@ -28,32 +21,25 @@ export function usePointerSelection<Entry> (
 function listenersOf<Entry> (
   selection: Selection<Entry>, entryOf: (target: EventTarget | null) => Entry | undefined
 ) {
-  let press: Press | undefined
+  const press = new LongPress()
   let isTouch = false
   /** Set by a long press until its click. */
   let isPressed = false
-  const end = () => {
-    clearTimeout(press?.timer)
-    press = undefined
-  }
-  const begin = (entry: Entry) => setTimeout(() => {
-    isPressed = true
-    selection.toggle(entry)
-    end()
-  }, LONG_PRESS_MS)
   return {
-    onPointerDownCapture ({ pointerType, isPrimary, target, clientX: x, clientY: y }: PointerEvent): void {
-      end()
-      isTouch = pointerType === 'touch'
+    onPointerDownCapture (event: PointerEvent): void {
+      press.end()
+      isTouch = event.pointerType === 'touch'
       isPressed = false
-      const entry = entryOf(target)
-      if (isTouch && isPrimary && entry !== undefined) press = { x, y, timer: begin(entry) }
+      const entry = entryOf(event.target)
+      if (!isTouch || !event.isPrimary || entry === undefined) return
+      press.begin(event, () => {
+        isPressed = true
+        selection.toggle(entry)
+      })
     },
-    onPointerMoveCapture ({ clientX, clientY }: PointerEvent): void {
-      if (press !== undefined && Math.hypot(clientX - press.x, clientY - press.y) > MOVE_PX) end()
-    },
-    onPointerUpCapture: end,
-    onPointerCancelCapture: end,
+    onPointerMoveCapture: press.move,
+    onPointerUpCapture: press.end,
+    onPointerCancelCapture: press.end,
     // A long press would open a menu of the browser, or begin to drag.
     onContextMenuCapture (event: Event): void {
       if (isTouch && entryOf(event.target) !== undefined) stop(event)

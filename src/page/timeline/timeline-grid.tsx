@@ -1,7 +1,8 @@
 import type { StoredFile } from 'magicstore'
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { NEXT_KEY, PREVIOUS_KEY } from '../direction.ts'
 import { Marks, marksOf } from '../files/entry-cells.tsx'
+import { LongPress } from '../files/long-press.ts'
 import type { Point } from '../files/menu.tsx'
 import { Thumbnail } from '../files/thumbnail.tsx'
 import { focusMain, isFocusLost } from '../focus.ts'
@@ -48,7 +49,7 @@ export function TimelineGrid (props: TimelineGridProps) {
     <div role='grid' aria-label={label} aria-rowcount={layout.rows} aria-colcount={layout.perRow}>
       <div
         role='rowgroup' class='body' ref={body} style={{ height: `${layout.height}px` }} onKeyDown={move}
-        onContextMenu={event => showMenu(event, onMenu)}
+        {...useTouch(onMenu)}
         onFocusIn={({ target }) => { if (indexOf(target) !== undefined) onActive(Number(indexOf(target))) }}
       >
         {(isFar ? [...rows, activeRow] : rows).map(row => (
@@ -99,7 +100,37 @@ function Shot ({ file, index, isActive, onOpen }: ShotProps) {
   )
 }
 
-/** By the right button, the menu key or Shift+F10. */
+/**
+ * The menu by the right button, the menu key, Shift+F10 and a long press. The browsers of iOS tell a page of no
+ * `contextmenu` then, so that the page measures the touch itself.
+ */
+function useTouch (onMenu: TimelineGridProps['onMenu']) {
+  const press = useMemo(() => new LongPress(), [])
+  const isLong = useRef(false)
+  return {
+    onPointerDown (event: PointerEvent): void {
+      press.end()
+      isLong.current = false
+      if (event.pointerType !== 'touch' || !event.isPrimary) return
+      press.begin(event, () => {
+        isLong.current = true
+        showMenu(event, onMenu)
+      })
+    },
+    onPointerMove: press.move,
+    onPointerUp: press.end,
+    onPointerCancel: press.end,
+    onContextMenu (event: MouseEvent): void {
+      press.end()
+      showMenu(event, onMenu)
+    },
+    onClickCapture (event: MouseEvent): void {
+      // The click of the long press would open the picture. The `detail` of a click by a key is 0.
+      if (isLong.current && event.detail !== 0) event.stopPropagation()
+    }
+  }
+}
+
 function showMenu (event: MouseEvent, onMenu: TimelineGridProps['onMenu']): void {
   const index = indexOf(event.target)
   const shot = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-index]') : null

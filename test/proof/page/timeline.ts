@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { isProof } from '../../kit/sizes.ts'
-import { browserTest, isFocused, shows } from '../browser.ts'
+import { browserTest, isFocused, phone, shows } from '../browser.ts'
 import { dialogButton, fileButton, folderLink, noDialog, notice, PICTURE, press, savedBy, undo, visitAs, widths, type FilesVisit } from '../files-page.ts'
 import { checkAccessible, checkFits } from '../page.ts'
 
@@ -182,4 +182,31 @@ browserTest('in the timeline too, the right button, the menu key and Shift+F10 o
   await file('renamed.png').click({ button: 'right' })
   await item('Show in its folder').click()
   await shows(t, () => isFocused(fileButton(page, 'renamed.png')), true, 'in the list of its folder')
+})
+
+browserTest('on a touch screen, a long press opens the menu of a picture, also where the browser tells of none', async t => {
+  const visit = await visitAs(t, { 'a.png': PICTURE, 'b.png': PICTURE }, phone)
+  const { page } = visit
+  await openTimeline(t, visit)
+  // As in the browsers of iOS.
+  await page.evaluate("addEventListener('contextmenu', event => { event.preventDefault(); event.stopImmediatePropagation() }, true)")
+  const devTools = await page.context().newCDPSession(page)
+  const menu = page.getByRole('menu')
+  const dialog = page.getByRole('dialog')
+  const picture = page.getByRole('button', { name: /^b\.png, / })
+  const { x = 0, y = 0 } = await picture.boundingBox() ?? {}
+  const touch = (type: 'touchStart' | 'touchEnd', ...touchPoints: { x: number, y: number }[]) =>
+    devTools.send('Input.dispatchTouchEvent', { type, touchPoints })
+  await touch('touchStart', { x: x + 40, y: y + 40 })
+  await menu.waitFor()
+  await touch('touchEnd')
+  await checkFits(t, page, 'the menu of a long press')
+  t.equal(await dialog.count(), 0, 'the picture is not opened')
+  await menu.getByRole('menuitem', { name: 'Details', exact: true }).tap()
+  await dialog.getByRole('heading', { name: 'Details of b.png' }).waitFor()
+  await press(page, 'Escape')
+  await noDialog(page)
+
+  await picture.tap()
+  await dialog.getByRole('heading', { name: 'b.png' }).waitFor()
 })
