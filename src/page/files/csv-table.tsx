@@ -8,7 +8,8 @@ export function CsvTable ({ all, cut }: { all: readonly (readonly string[])[], c
   const isCut = all.length > MAX_ROWS || all.some(row => row.length > MAX_COLUMNS)
   return (
     <>
-      {isCut && <p class='muted'>{cut}</p>}
+      {/* Its direction is not that of the table, which follows what it contains. */}
+      {isCut && <p class='muted' dir='auto'>{cut}</p>}
       <table>
         <thead>
           {/* An empty cell is no header. */}
