@@ -7,7 +7,7 @@ const files = {
 }
 
 browserTest('a search finds files and folders by words, in this folder and below or everywhere, and stands in the address', async t => {
-  const { page, url } = await visitAs(t, files)
+  const { page, put, url } = await visitAs(t, files)
   const box = page.getByRole('searchbox')
   await box.fill('lake')
   const all = ['Lakes', 'lake (2).txt', 'photo-lake.jpg', 'photo-LAKE.png']
@@ -123,6 +123,22 @@ browserTest('a search finds files and folders by words, in this folder and below
     await page.getByRole('button', { name: 'Search all names' }).click()
     await shows(t, () => namesOf(page), ['Notes.txt'])
     await page.getByText('1 found.').waitFor()
+  })
+
+  await t.test('on a phone, the path of what is found is cut before its name', async t => {
+    const long = `a folder${' with a long name'.repeat(4)}/f1.txt`
+    await put(long, 'x')
+    await page.goto(`${url}/#files`)
+    await page.getByRole('heading', { name: 'Files', level: 2 }).waitFor()
+    await page.setViewportSize({ width: 390, height: 800 })
+    await page.getByRole('searchbox').fill('f1')
+    const found = fileButton(page, long)
+    await found.waitFor()
+    // Both are rounded.
+    const isCut = await found.locator('.stem').evaluate(stem => stem.scrollWidth > stem.clientWidth + 1)
+    t.equal(isCut, false)
+    t.ok((await page.getByRole('link', { name: 'Show in a folder' }).boundingBox())!.width >= 64)
+    await checkFits(t, page, 'a long path')
   })
 })
 
