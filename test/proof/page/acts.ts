@@ -58,13 +58,31 @@ browserTest('the right button opens the menu at the pointer, the menu key and Sh
 })
 
 browserTest('on a phone, the menu of a row fits, and a long press chooses instead', async t => {
-  const { page } = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b' }, phone)
+  const { page, put } = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b' }, phone)
   await menuButton(page, 'b.txt').tap()
   await menu(page, 'b.txt').waitFor()
   await checkFits(t, page, 'the menu')
   const { y = 0, height = 0 } = await menu(page, 'b.txt').boundingBox() ?? {}
   t.ok(y >= 0 && y + height <= 844)
   await press(page, 'Escape')
+  for (const name of ['c', 'd', 'e', 'f', 'g']) await put(`${name}.txt`, name)
+  await choose(page, 'g.txt', 'Delete')
+  await undo(page).waitFor()
+  const below = { top: (await page.locator('.notice').boundingBox())!.y, items: 0 }
+  for (const name of ['c.txt', 'd.txt']) {
+    await menuButton(page, name).tap()
+    const { covered, bottom } = await menu(page, name).evaluate(menu => ({
+      bottom: menu.getBoundingClientRect().bottom,
+      covered: Array.from(menu.querySelectorAll('button')).filter(item => {
+        const { x, y, width, height } = item.getBoundingClientRect()
+        return !item.contains(document.elementFromPoint(x + width / 2, y + height / 2))
+      }).map(({ textContent }) => textContent)
+    }))
+    t.strictSame(covered, [], `no notice covers the menu of ${name}`)
+    if (bottom > below.top) below.items++
+    await press(page, 'Escape')
+  }
+  t.ok(below.items > 0, 'a menu is where the notice is')
   const devTools = await page.context().newCDPSession(page)
   const at = await fileButton(page, 'a.txt').boundingBox()
   await devTools.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x: at!.x + 40, y: at!.y + 10 }] })
