@@ -377,13 +377,13 @@ browserTest('a preview loads with a new token after a revocation, and after a ne
 
 browserTest('on a phone all tools are in one row, and the first file is near the top', async t => {
   const names = Array.from({ length: 40 }, (_, index) => `f${index}.txt`)
-  const visit = await visitAs(t, { 'folder/a.txt': 'x' }, phone)
+  const visit = await visitAs(t, { 'Holiday 2024 in the mountains/a.txt': 'x' }, phone)
   const { page } = visit
   await putMany(visit, names)
   const middlesOf = (selector: string) => page.locator(selector).evaluateAll(elements =>
     elements.map(element => element.getBoundingClientRect()).map(({ top, bottom }) => (top + bottom) / 2))
   const firstRow = page.locator('.grid .body .row').first()
-  for (const heading of ['Files', 'folder']) {
+  for (const heading of ['Files', 'Holiday 2024 in the mountains']) {
     await page.getByRole('heading', { name: heading, level: 2 }).waitFor()
     await shows(t, () => firstRow.evaluate(row => row.getBoundingClientRect().top < 220), true, `${heading}: within 220 px`)
     const middles = await middlesOf('.toolbar > :is(.search, .letters-button, .order, .layouts)')
@@ -391,6 +391,6 @@ browserTest('on a phone all tools are in one row, and the first file is near the
     for (const middle of middles) t.ok(Math.abs(middle - Number(middles[0])) < 1, `${heading}: ${middles.join(', ')}`)
     await checkFits(t, page, heading)
     await checkAccessible(t, page, `${heading} on a phone`)
-    if (heading === 'Files') await page.getByRole('link', { name: 'folder', exact: true }).click()
+    if (heading === 'Files') await page.getByRole('link', { name: 'Holiday 2024 in the mountains', exact: true }).click()
   }
 })
