@@ -25,7 +25,8 @@ export function FailedEntries ({ act, failures, onClose }: FailedEntriesProps) {
 }
 
 function FailedEntry ({ failure: { name, error } }: { failure: Failure }) {
-  const { title, detail } = describe(error) ?? {}
+  const { title, detail = undefined } =
+    error === undefined ? { title: texts.selection.stopped } : describe(error) ?? {}
   return (
     <li>
       <strong><FileName name={name} /></strong> {detail === undefined ? title : `${title}. ${detail}`}

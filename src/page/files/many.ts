@@ -23,6 +23,7 @@ export interface Running {
   readonly stop?: () => void
 }
 
+/** An entry for which an act failed, and why; undefined if the user has stopped the act there. */
 export interface Failure { readonly name: string, readonly error: unknown }
 
 export const running = signal<Running | undefined>(undefined)

@@ -17,7 +17,7 @@ export interface Item { readonly name: string, readonly id?: string, readonly st
 
 interface Outcome { refused: { name: string, code: string, locked?: string[] }[] }
 
-/** What became of the items of one request: the result, or why all of them were refused. */
+/** What became of the items of one request: the result, why all of them were refused, or neither if it was stopped. */
 interface Part<Result> { readonly items: readonly Item[], readonly result?: Result, readonly error?: unknown }
 
 interface Sent<Result> {
@@ -38,7 +38,10 @@ export interface Sending<Result> {
   readonly losing: { readonly items: readonly Item[], readonly lost: number }
 }
 
-/** Has the server act on items. A dialog names those that it refused, and a notice says why requests failed. */
+/**
+ * Has the server act on items. A dialog names those that it refused, and those at which it was stopped; a notice says
+ * why requests failed.
+ */
 export async function sendAll<Result extends Outcome> (
   { act, items, isStep, send, takesLong }: Sent<Result>
 ): Promise<Sending<Result>> {
@@ -64,7 +67,7 @@ export async function sendAll<Result extends Outcome> (
     }
   })
   filesChanged()
-  const failures = parts.flatMap(({ result }) => result?.refused ?? []).map(failureOf)
+  const failures = [...parts.flatMap(({ result }) => result?.refused ?? []).map(failureOf), ...parts.flatMap(stoppedIn)]
   failed.value = failures.length === 0 ? undefined : { act, failures }
   const full = parts.filter(({ error }) => lostBy(error) > 0)
   for (const { error } of parts) if (error !== undefined && lostBy(error) === 0) notifyProblem(error)
@@ -87,6 +90,11 @@ function lostBy (error: unknown): number {
 
 function failureOf ({ name, code, locked = [] }: Outcome['refused'][number]): Failure {
   return { name, error: new PageError(titleOf(code), { locked }) }
+}
+
+/** The server may have done a part of these. */
+function stoppedIn ({ items, result, error }: Part<unknown>): Failure[] {
+  return result === undefined && error === undefined ? items.map(({ name }) => ({ name, error })) : []
 }
 
 function partsOf (items: readonly Item[], maxItems = MAX_ITEMS, isAlone = (_item: Item) => false): Item[][] {

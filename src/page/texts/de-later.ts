@@ -135,6 +135,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'de'>): Later
       deleteForGood: (items: string) => `Nicht gelöscht: ${items}`,
       star: (items: string) => `Favoriten nicht geändert: ${items}`
     },
+    stopped: 'Angehalten: Die Kopie kann fehlen oder unvollständig sein.',
     deleteForGoodHint: 'Damit werden auch ältere Versionen gelöscht. Das lässt sich nicht rückgängig machen:'
   },
   folders: {

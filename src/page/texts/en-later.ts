@@ -134,6 +134,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'en'>) => ({
       deleteForGood: (items: string) => `Not deleted: ${items}`,
       star: (items: string) => `Stars not changed: ${items}`
     },
+    stopped: 'Stopped: its copy may be missing or incomplete.',
     deleteForGoodHint: 'This also deletes their older versions and cannot be undone:'
   },
   folders: {

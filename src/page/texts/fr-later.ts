@@ -142,6 +142,7 @@ export const texts = ({ visible, number, plural, provider }: Tools<'fr'>): Later
       deleteForGood: (items: string) => `Pas supprimé : ${items}`,
       star: (items: string) => `Favoris pas changés : ${items}`
     },
+    stopped: 'Arrêté : la copie peut manquer ou être incomplète.',
     deleteForGoodHint: 'Les anciennes versions sont supprimées aussi, sans retour possible :'
   },
   folders: {

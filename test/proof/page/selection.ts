@@ -202,6 +202,10 @@ browserTest('an act on many shows how far it is and names what failed, a copy ca
       await bar(page).getByRole('progressbar').waitFor({ state: 'hidden' })
       release()
       t.equal(await page.getByRole('alert').filter({ hasText: /\w/ }).count(), 0, 'a copy that was stopped is no failure')
+      const told = page.getByRole('dialog', { name: 'Not copied: 1 item' })
+      await told.getByText('to Stopped: its copy may be missing or incomplete.').waitFor()
+      await press(page, 'Escape')
+      await noDialog(page)
     } else {
       t.equal(await bar(page).getByRole('button', { name: 'Stop' }).count(), 0)
       release()
