@@ -258,6 +258,11 @@ browserTest('“Next file” and “Previous file” stay where they are, whatev
     await fileButton(page, 'a.png').click()
     const places = async () => Promise.all(['Previous file', 'Next file'].map(name => dialogButton(page, name).boundingBox()))
     const first = await places()
+    const checkDelete = async (what: string) => {
+      const [download, remove] = await Promise.all(['Download', 'Delete'].map(name => dialogButton(page, name).boundingBox()))
+      t.ok(remove!.x - download!.x - download!.width > 100, `${what}, ${width} px: they are apart`)
+    }
+    await checkDelete('a picture')
     for (const heading of ['b.txt', 'c long', 'd.zip', 'e.pdf']) {
       await dialogButton(page, 'Next file').click()
       await page.getByRole('dialog').getByRole('heading', { name: heading }).waitFor()
@@ -268,9 +273,7 @@ browserTest('“Next file” and “Previous file” stay where they are, whatev
     await page.getByRole('dialog').locator('pre').waitFor()
     await page.getByRole('dialog').evaluate(dialog => dialog.scrollTo(0, 10_000))
     t.strictSame(await places(), first, 'nor when the file is scrolled')
-    const [download, remove] = await Promise.all(['Download', 'Delete'].map(name => dialogButton(page, name).boundingBox()))
-    const isFar = remove!.x - download!.x - download!.width > 100 || remove!.y > download!.y
-    t.ok(isFar, `${width} px`)
+    await checkDelete('a text')
     await checkFits(t, page, 'a preview')
     await press(page, 'Escape')
     await noDialog(page)
