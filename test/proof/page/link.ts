@@ -225,6 +225,16 @@ browserTest('a folder: in and out of its folders, by mouse, keys, address and Ba
   const empty = await openLink(t, (await giveAway(server, server.token, { name: 'empty' })).url)
   await empty.page.getByText('This folder is empty').waitFor()
 
+  const small = await openLink(t, url, phone)
+  await button(small.page, 'map.txt').waitFor()
+  const begins = await small.page.locator('.body .row').evaluateAll(rows => rows.flatMap(row => {
+    const size = row.querySelector('.size') as HTMLElement
+    const padding = Number.parseFloat(getComputedStyle(size).paddingInlineStart)
+    return [row.querySelector('bdi')!.getBoundingClientRect().x, size.getBoundingClientRect().x + padding]
+  }))
+  t.equal(begins.length, 4)
+  t.ok(Math.max(...begins) - Math.min(...begins) < 2, `names and sizes begin at one line: ${begins.join(', ')}`)
+
   const long = `long/${'very long name '.repeat(12)}.txt`
   await server.put(long, 'text')
   for (const name of ['long', long]) {
