@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { test } from 'tap'
 import { personalToken } from './kit/drive.ts'
@@ -138,4 +139,12 @@ test('no two types have the same name', async t => {
   const names = sources.flatMap(({ source }) => typesIn(source)).sort()
   const counts = Array.from(new Set(names), name => ({ name, count: names.filter(other => other === name).length }))
   t.same(counts.filter(({ count }) => count > 1).map(({ name, count }) => `${name} ${count}`), SHARED_NAMES)
+})
+
+test('each test file is in one suite', async t => {
+  const here = new URL('.', import.meta.url)
+  const files = (await readdir(here)).filter(name => name.endsWith('.test.ts'))
+  const suites = (await readdir(new URL('suites/', here))).map(name => readFile(new URL(`suites/${name}`, here), 'utf8'))
+  const imported = Array.from((await Promise.all(suites)).join('').matchAll(/^import '\.\.\/(.+)'$/gm), ([, name]) => name)
+  t.same(imported.sort(), files.sort())
 })

@@ -7,14 +7,14 @@ import { countHashes } from './kit/hashes.ts'
 import { begin, goThrough, outcome, registerIdentity, startProvider, type SignedInPerson } from './kit/identity-provider.ts'
 import { turnOn, withCode } from './kit/one-time-codes.ts'
 import { checkEvents, registerPasskey } from './kit/passkeys.ts'
-import { kindsOf, PASSWORD, runBin, signUp, startServer, type Client } from './kit/server.ts'
+import { kindsOf, PASSWORD, runBin, sharedServer, signUp, startServer, type Client } from './kit/server.ts'
 import { until } from './kit/waiting.ts'
 
 const unlimited = { SIGN_IN_FAILURES: '1000000', REGISTRATIONS_PER_HOUR: '0', RATE_LIMIT_PER_MINUTE: '0' }
 
 const clock = createTestClock()
 const provider = await startProvider(tap)
-const server = await startServer(tap, { ...unlimited, ...provider.settings, REGISTRATION: 'open' }, { clock })
+const server = await sharedServer({ ...unlimited, ...provider.settings, REGISTRATION: 'open' }, { clock })
 
 const as = (sub: string, claims = {}): SignedInPerson => ({ claims: { sub, ...claims } })
 const CONFIRM = '/api/identities/confirm'

@@ -8,10 +8,10 @@ import { testsOf } from './coverage.ts'
 import { faultsOf, type Fault } from './faults.ts'
 
 // Plants faults in dist, one at a time, and tells which test finds each: `npm run mutants` after
-// `rm -rf .tap && COVERAGE=1 npm test && COVERAGE=1 npm run checks`. COUNT (60) faults are drawn by SEED over all rooms
-// of the server; FROM leaves out so many of them. A fault meets the test files whose coverage touches it, until one
-// fails: those with its name first, then the cheapest. RING=proofs repeats them at full sizes. A run that is cut may
-// leave a fault in dist.
+// `rm -rf .tap && COVERAGE=1 npm test -- test/*.test.ts && COVERAGE=1 npm run checks`: each test file has its own
+// coverage. COUNT (60) faults are drawn by SEED over all rooms of the server; FROM leaves out so many of them. A fault
+// meets the test files whose coverage touches it, until one fails: those with its name first, then the cheapest.
+// RING=proofs repeats them at full sizes. A run that is cut may leave a fault in dist.
 
 const FIRST = Number(process.env.FROM ?? 0)
 const COUNT = Number(process.env.COUNT ?? 60)

@@ -1,0 +1,7 @@
+import '../accounts.test.ts'
+import '../claims.test.ts'
+import '../connections.test.ts'
+import '../factors.test.ts'
+import '../sampling.test.ts'
+import '../session.test.ts'
+import '../tokens.test.ts'

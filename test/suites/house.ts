@@ -1,0 +1,5 @@
+import '../house.test.ts'
+import '../layers.test.ts'
+import '../page.test.ts'
+import '../page-texts.test.ts'
+import '../page-timeline.test.ts'

@@ -1,0 +1,5 @@
+import '../identities.test.ts'
+import '../passkey-hosts.test.ts'
+import '../passkey-refusals.test.ts'
+import '../passkeys.test.ts'
+import '../security-page.test.ts'

@@ -1,0 +1,8 @@
+import '../link-downloads.test.ts'
+import '../link-uploads.test.ts'
+import '../link-visits.test.ts'
+import '../links.test.ts'
+import '../upload-links.test.ts'
+import '../webdav.test.ts'
+import '../webdav-properties.test.ts'
+import '../webdav-xml.test.ts'

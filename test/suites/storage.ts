@@ -1,0 +1,8 @@
+import '../copies.test.ts'
+import '../deletions.test.ts'
+import '../kept-quota.test.ts'
+import '../kept.test.ts'
+import '../locks.test.ts'
+import '../sweeper.test.ts'
+import '../trash.test.ts'
+import '../uploads.test.ts'

@@ -1,0 +1,5 @@
+import '../answers.test.ts'
+import '../download.test.ts'
+import '../folder-uploads.test.ts'
+import '../resumable.test.ts'
+import '../zip.test.ts'
