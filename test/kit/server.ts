@@ -85,12 +85,12 @@ export async function startServer (
   }
 }
 
-/** The servers of this file that its tests share, by their settings. */
+/** The servers of this process that its tests share, by their settings. */
 const shared = new Map<string, Promise<RunningServer>>()
 
 /**
- * The server of this test file with these settings, started by the first test that asks for it. Each test has an
- * account of its own ({@link signUp} without a name); all share the clock. A test of the whole store uses
+ * The server of this process with these settings, started by the first test that asks for it. Each test has an account
+ * of its own ({@link signUp} without a name); all share the clock of that first test. A test of the whole store uses
  * {@link startServer}.
  */
 export function sharedServer (settings: Settings = {}, options: { clock?: TestClock } = {}): Promise<RunningServer> {

@@ -1,3 +1,6 @@
+// These look for what is left over on the servers that they share: a test file that leaves unfinished uploads, or rows
+// without bytes, belongs elsewhere.
+
 import '../copies.test.ts'
 import '../deletions.test.ts'
 import '../kept-quota.test.ts'
