@@ -173,13 +173,14 @@ export class Connections {
       done(this.stopping.aborted ? this.stopping.reason as Problem : undefined)
     })
 
-    this.#app.addHook('onSend', ({ raw }, reply, payload, done) => {
-      if (!isHttp2(raw)) return done(null, this.#closeHttp1(raw, reply, payload))
+    const endOfTurn = createTurn()
+    this.#app.addHook('onSend', ({ raw }, reply, payload) => {
+      if (!isHttp2(raw)) return this.#closeHttp1(raw, reply, payload) ?? endOfTurn()
       // Fastify sets it on some refusals; HTTP/2 has no such field (RFC 9113 section 8.2.2).
       reply.removeHeader('connection')
       // Drops the rest of the body: the client may leave the response unread for as long as it likes.
       raw.resume()
-      done()
+      return endOfTurn()
     })
   }
 
@@ -212,13 +213,13 @@ export class Connections {
   }
 
   /** Sends `Connection: close` if the connection ends here; the refusal of an unread body then lingers. */
-  #closeHttp1 (request: IncomingMessage, reply: FastifyReply, payload: unknown): Readable | undefined {
+  #closeHttp1 (request: IncomingMessage, reply: FastifyReply, payload: unknown): Promise<Readable> | undefined {
     // A request without a body is complete with its head.
     const isUnread = !request.complete
     if (isUnread || this.stopping.aborted || this.#last.has(reply.raw)) reply.header('connection', 'close')
     if (!isUnread || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return undefined
     reply.header('content-length', Buffer.byteLength(payload))
-    return Readable.from(linger(payload, request, { isResumable: reply.hasHeader('upload-offset') }))
+    return Promise.resolve(Readable.from(linger(payload, request, { isResumable: reply.hasHeader('upload-offset') })))
   }
 
   #isBusy (socket: Socket): boolean {
@@ -257,4 +258,22 @@ function continueWhenRead (request: IncomingMessage, response: ServerResponse): 
     const isWanted = isHttp2(request) ? !request.stream.closed : !response.headersSent
     if (isWanted) response.writeContinue()
   })
+}
+
+/**
+ * Returns a promise of the end of the event loop's turn, when all responses of this turn are sent one after the other:
+ * together they wake a reader in another process only once. On a quiet machine, GET /api/resource over 32 connections
+ * takes half the CPU time of responses that are sent when they are ready.
+ */
+function createTurn (): () => Promise<void> {
+  let end: Promise<void> | undefined
+  return () => {
+    end ??= new Promise(resolve => {
+      setImmediate(() => {
+        end = undefined
+        resolve()
+      })
+    })
+    return end
+  }
 }
