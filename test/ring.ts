@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { root } from './kit/root.ts'
 
 // Runs the checks or the proofs: `test/ring.ts checks|proofs [FILE...]`.
@@ -15,6 +16,9 @@ const isProofs = ring === 'proofs'
 /** The files of a folder with one of these endings. */
 const filesIn = (folder: string, ending: RegExp) =>
   readdirSync(new URL(`../${folder}`, import.meta.url)).filter(name => ending.test(name)).map(name => `${folder}/${name}`)
+
+const suites = filesIn('test/suites/checks', /\.ts$/)
+const isInSuite = (file: string) => suites.some(suite => readFileSync(new URL(`../${suite}`, import.meta.url), 'utf8').includes(`/${basename(file)}'`))
 
 /** The HTTP tests that the proofs repeat on each of these stores; the checks repeat those of `proof/on-*.check.ts`. */
 const STORES = ['postgres-s3', 'sqlite-s3', 'postgres-folder']
@@ -35,9 +39,12 @@ function run (files: readonly string[], env: Environment, jobs = 3): boolean {
 
 function runAll (env: Environment): boolean {
   if (named.length > 0) return run(named, env)
-  const files = filesIn('test/proof', isProofs ? /\.(?:check|proof)\.ts$/ : /\.check\.ts$/)
+  const checks = filesIn('test/proof', /\.check\.ts$/)
+  const files = isProofs
+    ? [...filesIn('test', /\.test\.ts$/), ...checks, ...filesIn('test/proof', /\.proof\.ts$/)]
+    : [...checks.filter(file => !isInSuite(file)), ...suites]
   return [
-    run([...isProofs ? filesIn('test', /\.test\.ts$/) : [], ...files], env),
+    run(files, env),
     ...isProofs ? STORES.map(store => run(ON_EACH_STORE, { ...env, TEST_STORE: store })) : [],
     run(filesIn('test/proof', /\.timed\.ts$/), env, 1)
   ].every(Boolean)

@@ -1,0 +1,6 @@
+import '../../proof/account.check.ts'
+import '../../proof/claims.check.ts'
+import '../../proof/first-factor.check.ts'
+import '../../proof/identities.check.ts'
+import '../../proof/invitations.check.ts'
+import '../../proof/sealing.check.ts'

@@ -1,0 +1,5 @@
+import '../../proof/commands.check.ts'
+import '../../proof/data-folder.check.ts'
+import '../../proof/events.check.ts'
+import '../../proof/setup.check.ts'
+import '../../proof/start.check.ts'

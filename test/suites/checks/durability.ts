@@ -1,0 +1,8 @@
+import '../../proof/durability.check.ts'
+import '../../proof/factor-cluster.check.ts'
+import '../../proof/faults.check.ts'
+import '../../proof/folder-faults.check.ts'
+import '../../proof/leases.check.ts'
+import '../../proof/link-durability.check.ts'
+import '../../proof/outages.check.ts'
+import '../../proof/resumable-durability.check.ts'

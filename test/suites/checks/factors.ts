@@ -1,0 +1,6 @@
+import '../../proof/factor-cost.check.ts'
+import '../../proof/factor-limits.check.ts'
+import '../../proof/factor-storage.check.ts'
+import '../../proof/factor-walk.check.ts'
+import '../../proof/one-time-codes.check.ts'
+import '../../proof/verification.check.ts'

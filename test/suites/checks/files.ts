@@ -1,0 +1,8 @@
+import '../../proof/bulk.check.ts'
+import '../../proof/changes.check.ts'
+import '../../proof/folders.check.ts'
+import '../../proof/link-model.check.ts'
+import '../../proof/model.check.ts'
+import '../../proof/resumable-rules.check.ts'
+import '../../proof/sync.check.ts'
+import '../../proof/sync-model.check.ts'
