@@ -22,20 +22,22 @@ interface ResealOptions {
 
 /** Seals every text with the first key, also while servers run. */
 export async function reseal ({ texts, keys, sealer }: ResealOptions): Promise<Resealed> {
-  const lost = new Map<string, SealedText>()
+  const unopened = new Set<string>()
   let resealed = 0
   for (;;) {
     const [{ kid }] = await keys.read() as [SigningKey]
-    const others = (await texts.list(`${kid}.`, lost.size + BATCH)).filter(({ sealed }) => !lost.has(sealed))
+    const listed = await texts.list(`${kid}.`, unopened.size + BATCH)
+    const others = listed.filter(({ sealed }) => !unopened.has(sealed))
+    // One that was listed before and is not now was sealed again by another rotation, which deleted its key.
     if (others.length === 0) {
-      return { kid, resealed, lost: [...lost.values(), ...await findLost(`${kid}.`, { texts, sealer })] }
+      return { kid, resealed, lost: [...listed, ...await findLost(`${kid}.`, { texts, sealer })] }
     }
     // In parallel: each that is sealed with an unknown key waits until the ring is read again.
     const opened = await Promise.all(others.map(async each =>
       ({ each, text: await sealer.open(each.accountId, each.sealed, each.context).catch(() => undefined) })))
     for (const { each, text } of opened) {
       if (text === undefined) {
-        lost.set(each.sealed, each)
+        unopened.add(each.sealed)
         continue
       }
       await texts.replace(each, await sealer.seal(each.accountId, text, each.context))

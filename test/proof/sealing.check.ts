@@ -1,6 +1,9 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { withKeys } from '#src/backends/backends.ts'
+import { readConfig } from '#src/config.ts'
+import { rotateSealingKeys } from '#src/factors/resealing.ts'
 import { createSealer } from '#src/factors/sealing.ts'
 import { contextOfLink } from '#src/metadata/sealed-texts.ts'
 import { runCommand } from '../kit/commands.ts'
@@ -91,6 +94,24 @@ both.test('two rotations at once lose no secret and no key', async (t, settings)
   for (const { code, stderr } of rotated) t.strictSame([code, stderr], [0, ''])
   const { sealer } = await openAt(t, settings)
   t.strictSame(await Promise.all(ids.map(async id => sealer.open(id, await sealedOf(store, id)))), ['secret of ann', 'secret of ben'])
+})
+
+both.test('a rotation does not call lost what two others have sealed again after it was listed', async (t, settings) => {
+  const store = await openAt(t, settings)
+  const id = await addWithCodes(store, 'ann')
+  const { sealedTexts: texts } = store.metadata
+  const config = readConfig(settings)
+  const rounds = [1, 2]
+  const list: typeof texts.list = async (...range) => {
+    const listed = await texts.list(...range)
+    for (const round of rounds.splice(0)) t.match(await keys(['rotate', '--sealing'], settings), { code: 0 }, `the ${round}. other`)
+    return listed
+  }
+  const { sealer } = await openAt(t, settings)
+  const { lost } = await withKeys(config, async ({ sealingKeys }) =>
+    rotateSealingKeys({ keys: sealingKeys, sealer, texts: { ...texts, list } }))
+  t.strictSame(lost, [])
+  t.equal(await (await openAt(t, settings)).sealer.open(id, await sealedOf(store, id)), 'secret of ann')
 })
 
 both.test('a secret that can\'t be opened stays with its key, and its owner is named', async (t, settings) => {
