@@ -52,6 +52,7 @@ const TABLE = {
   syncHistories: [500, 2000, 100_000],
   syncKills: [6, 6, 1000],
   syncTurns: [200, 800, 40_000],
+  timelineFiles: [10_000, 10_000, 40_000],
   twoFactorRaces: [2, 2, 6],
   unfinishedUploads: [100, 100, 1000],
   zipBucketBytes: [8 * MIB, 8 * MIB, 512 * MIB],

@@ -19,6 +19,7 @@ import { DAY, HOUR, MINUTE } from '../kit/durations.ts'
 import { type Cut, duringCut, startPostgres, startProxy } from '../kit/postgres.ts'
 import { hex, newFile, newLink, outcomes, unlimited } from '../kit/records.ts'
 import { runBin, signUp, startServer } from '../kit/server.ts'
+import { sizes } from '../kit/sizes.ts'
 import { eventually, until } from '../kit/waiting.ts'
 import { suite } from '../metadata.contract.ts'
 import { changeOf, newToken, newUpload } from '../uploads.contract.ts'
@@ -274,19 +275,21 @@ t.test('pages of timelines, of stars and of the latest files read what they show
   // Two owners, whose files were stored in turns: each tenth is a picture, each thousandth has a star.
   await server.run(url, `INSERT INTO files (id, owner_id, name, size, type, sha256, blob_id, created_at, updated_at, stored_at, is_starred)
     SELECT 1000000 + n, CASE n % 2 WHEN 0 THEN ${id} ELSE ${other} END, 'file ' || n, 10, CASE WHEN n / 2 % 10 = 0 THEN 'image/png' ELSE 'text/plain' END,
-      md5(n::text), md5(n::text), n, n, n, n / 2 % 1000 = 0 FROM generate_series(1, 40000) n;
+      md5(n::text), md5(n::text), n, n, n, n / 2 % 1000 = 0 FROM generate_series(1, ${sizes.timelineFiles}) n;
     ANALYZE files, accounts`)
   const rowsRead = rowCounter(t, url, 'files')
   const selection = { folder: undefined, isBelow: true, kinds: mediaKinds, signal: new AbortController().signal }
   // What the insertion read is told when its connection has ended.
   await rowsRead(async () => {})
   const newest = { ...selection, isAscending: false, limit: 100, after: undefined }
+  const pictures = sizes.timelineFiles / 20
   const timeline = await rowsRead(own => own.timelines.list(id, newest))
-  t.ok(timeline <= 4100, `${timeline} rows for a page of 2,000 pictures`)
+  t.ok(timeline <= 2 * pictures + 100, `${timeline} rows for a page of ${pictures} pictures`)
   const months = await rowsRead(own => own.timelines.months(id, selection))
-  t.ok(months <= 4100, `${months} rows for the months of 2,000 pictures`)
+  t.ok(months <= 2 * pictures + 100, `${months} rows for the months of ${pictures} pictures`)
   const starred = await rowsRead(own => own.files.listStarred(id, { order: 'name', folder: undefined, limit: 100, after: undefined }))
-  t.ok(starred <= 30, `${starred} rows for 20 stars`)
+  const stars = pictures / 100
+  t.ok(starred <= stars + 10, `${starred} rows for ${stars} stars`)
   const latest = await rowsRead(own => own.files.list(id, { order: '-changed', folder: undefined, prefix: undefined, limit: 100, after: undefined }))
   t.ok(latest <= 110, `${latest} rows for the latest 100`)
 })
