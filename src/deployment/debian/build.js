@@ -25,7 +25,7 @@ const version = readVersion()
 const stage = mkdtempSync(join(tmpdir(), 'magicstore-deb-'))
 try {
   addProgram(join(stage, PROGRAM))
-  addCommand()
+  await addCommand()
   addService()
   addControl()
   setModes()
@@ -46,11 +46,12 @@ function setModes () {
 }
 
 /** The command with its manual page and completion, which are made from what `--help` prints. */
-function addCommand () {
+async function addCommand () {
   add('usr/bin/magicstore', readFileSync(join(here, 'magicstore'), 'utf8'))
-  const usage = help()
+  const usage = text(process.execPath, [join(root, 'dist/main.js'), '--help'])
   const names = Array.from(usage.matchAll(/^ {2}magicstore ([a-z]+)/gm), ([, name = '']) => name)
-  const commands = names.map(name => ({ name, text: help(name) }))
+  const commands = await Promise.all(names.map(async name =>
+    ({ name, text: (await import(join(root, `dist/commands/${name}.js`))).help.trim() })))
   add('usr/share/man/man1/magicstore.1.gz', zipped(manual(usage, commands)))
   add('usr/share/bash-completion/completions/magicstore', completion(commands))
   add('usr/share/doc/magicstore/copyright', `${readFileSync(join(here, 'copyright'), 'utf8')}${indented(license())}`)
@@ -186,11 +187,6 @@ function roff (lines) {
 /** @param {string} line */
 function wrapped (line) {
   return line.match(/.{1,100}(?:\s|$)/g)?.map(part => part.trim()) ?? []
-}
-
-/** @param {string[]} command */
-function help (...command) {
-  return text(process.execPath, [join(root, 'dist/main.js'), ...command, '--help'])
 }
 
 /** @param {string} command @param {string[]} args */
